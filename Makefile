@@ -1,0 +1,69 @@
+# Two commands matter to a newcomer: `make demo` and `make test`. Each sets up what it needs, and only once.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+# program:package, for what the lab runs besides Python, the tests besides the lab, and the benchmarks besides both
+LAB := linux.uml:user-mode-linux modprobe:kmod ip:iproute2 tc:iproute2 ipvsadm:ipvsadm
+PEERS := nginx:nginx-light openssl:openssl
+YARDSTICKS := haproxy:haproxy
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/ready ## a whole cluster on loopback; options: make demo ARGS="--for 60s --json"
+	@$(BIN)/feedback demo $(ARGS)
+
+test: $(VENV)/ready ## every test, the lab included; a part of them: make test ARGS="-k weights"
+	@.ci/packages $(LAB) $(PEERS)
+	$(BIN)/pytest --cov --cov-report= $(ARGS)
+
+coverage: $(VENV)/ready ## what the pure tests of the last `make test` have run of the pure modules: all of it, or it fails
+	@$(BIN)/coverage report --contexts='^(pure)?$$' --include="$$($(BIN)/python tests/architecture.py)" \
+		--show-missing --skip-covered --fail-under=100
+
+lint: $(VENV)/ready ## ruff and mypy
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(VENV)/ready ## let ruff write it
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+bench: $(VENV)/ready ## what checks, reports and the table cost, beside HAProxy
+	@.ci/packages $(LAB) $(PEERS) $(YARDSTICKS)
+	$(BIN)/python bench/checks.py
+	$(BIN)/python bench/reports.py
+	$(BIN)/python bench/table.py
+
+lock: $(VENV)/ready ## pin the newest versions that pyproject.toml allows
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --all-extras --group dev \
+		--custom-compile-command "make lock" --output-file requirements-dev.lock pyproject.toml
+
+lowest: $(VENV)/ready ## pure and loopback tests with the oldest versions that pyproject.toml allows
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv venv --quiet --clear --seed --python $(BIN)/python .venv-lowest
+	$(BIN)/uv pip install --quiet --python .venv-lowest --resolution lowest-direct --editable '.[all]' --group dev
+	@.ci/packages $(LAB) $(PEERS)
+	.venv-lowest/bin/python -m pytest -m "not lab" $(ARGS)
+
+clean: ## away with everything that was made
+	rm -rf $(VENV) .venv-lowest .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/ready: requirements-dev.lock pyproject.toml .ci/venv
+	@echo "Setting up $(VENV)" >&2
+	@.ci/venv $(PYTHON) $(VENV)
+	@$(BIN)/pip install --quiet --require-hashes --requirement requirements-dev.lock
+	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: help demo test coverage lint format bench lock lowest clean
+.DELETE_ON_ERROR:
+.SHELLFLAGS := -euc
