@@ -1,0 +1,111 @@
+"""Named plugins: the built-in ones, and those that installed packages bring by entry points.
+
+A built-in plugin is found by its module's name, so that an agent imports the sources it uses and no others.
+"""
+
+import contextlib
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from feedback.errors import PluginError
+from feedback.plugin import Plugin
+
+if TYPE_CHECKING:  # imported when first used: an agent has no checks, a director no sources
+    from importlib.metadata import EntryPoint, EntryPoints
+
+    from feedback.agent.source import Source
+    from feedback.checks.check import Check
+    from feedback.director.weights.policy import Policy
+
+PluginT = TypeVar("PluginT", bound=Plugin)
+
+
+class Registry(Generic[PluginT]):
+    """The plugins of one kind. `group` names both the entry points and, for users, the kind."""
+
+    def __init__(self, kind: str, group: str, package: str, base: str) -> None:
+        self.kind = kind
+        self._group = group
+        self._package = package
+        self._base = base  # "module:Class", imported when first needed
+
+    def get(self, name: str) -> type[PluginT]:
+        """Return the plugin called `name`. Raises PluginError with the names there are."""
+        registered = self._registered()
+        if name not in registered:
+            self._import_named(name)
+        if name not in registered:
+            self._import_all()
+        try:
+            return registered[name]
+        except KeyError:
+            known = ", ".join(sorted(registered))
+            raise PluginError(f'there is no {self.kind} "{name}"; there are: {known}') from None
+
+    def all(self) -> dict[str, type[PluginT]]:
+        """Return every plugin by name, sorted. Raises PluginError when one of them can't be imported."""
+        self._import_all()
+        return dict(sorted(self._registered().items()))
+
+    def _registered(self) -> dict[str, type[PluginT]]:
+        module, _, name = self._base.partition(":")
+        registered: dict[str, type[PluginT]] = getattr(importlib.import_module(module), name).registered
+        return registered
+
+    def _modules(self) -> list[str]:
+        path = importlib.import_module(self._package).__path__
+        return [module.name for module in pkgutil.iter_modules(path)]
+
+    def _import_named(self, name: str) -> None:
+        """Import only what is likely to have it: the module, or else the entry points, of that name."""
+        if name in self._modules():
+            self._import(name)
+            return
+        for entry in _entry_points(group=self._group, name=name):
+            self._load(entry)
+
+    def _import_all(self) -> None:
+        for module in self._modules():
+            self._import(module)
+        for entry in _entry_points(group=self._group):
+            self._load(entry)
+
+    def _import(self, module: str) -> None:
+        with self._importing(f"{self._package}.{module}"):
+            importlib.import_module(f"{self._package}.{module}")
+
+    def _load(self, entry: "EntryPoint") -> None:
+        with self._importing(f'"{entry.name}" of {entry.value}'):
+            plugin = entry.load()
+        if self._registered().get(entry.name) is not plugin:
+            raise PluginError(
+                f'{self.kind} "{entry.name}": {entry.value} is not a {self.kind} registered under that name'
+            )
+
+    @contextlib.contextmanager
+    def _importing(self, what: str) -> Iterator[None]:
+        """Say in one sentence which import failed; a plugin may fail in any way."""
+        try:
+            yield
+        except PluginError:
+            raise
+        except Exception as error:
+            raise PluginError(f"{self.kind} {what} can't be imported: {type(error).__name__}: {error}") from error
+
+
+def _entry_points(group: str, name: str | None = None) -> "EntryPoints":
+    import importlib.metadata  # noqa: PLC0415 - 3 MB that an agent with built-in sources never needs
+
+    found = importlib.metadata.entry_points(group=group)
+    return found if name is None else found.select(name=name)
+
+
+CHECKS: "Registry[Check]" = Registry("check", "feedback.checks", "feedback.checks", "feedback.checks.check:Check")
+SOURCES: "Registry[Source]" = Registry(
+    "source", "feedback.sources", "feedback.agent.sources", "feedback.agent.source:Source"
+)
+POLICIES: "Registry[Policy]" = Registry(
+    "policy", "feedback.policies", "feedback.director.weights", "feedback.director.weights.policy:Policy"
+)

@@ -1,0 +1,264 @@
+"""The house as a table: its rooms, who may import whom, and which modules are pure.
+
+`tests/test_architecture.py` walks the imports against it; `make coverage` runs it for the files of the pure modules.
+A module's name may end in `.*`, which stands for every module of that package: rooms that are a folder of plugins.
+"""
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import msgspec
+
+ROOT = Path(__file__).parents[1]
+
+
+class Room(msgspec.Struct, frozen=True, kw_only=True):
+    """What its modules may import besides each other and the standard library, and which of them are pure.
+
+    Pure: values in, values out. No clock, no chance, no socket, no file, no log, no event loop.
+    """
+
+    pure: tuple[str, ...] = ()
+    shells: tuple[str, ...] = ()
+    rooms: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ()
+
+    def __contains__(self, module: str) -> bool:
+        return matches(module, self.pure + self.shells)
+
+
+ROOMS: Mapping[str, Room] = {
+    "words": Room(  # what every other room speaks
+        pure=(
+            "feedback",
+            "feedback.errors",
+            "feedback.model",
+            "feedback.net",
+            "feedback.options",
+            "feedback.plugin",
+            "feedback.reader",
+            "feedback.report",
+            "feedback.secret",
+            "feedback.tree",
+        ),
+        shells=(
+            "feedback.config",
+            "feedback.logs",
+            "feedback.registry",
+            "feedback.token_file",
+        ),
+        libraries=("msgspec", "yaml"),
+    ),
+    "checks": Room(
+        pure=(
+            "feedback.checks",
+            "feedback.checks.certificate",
+            "feedback.checks.check",
+            "feedback.checks.http",
+            "feedback.checks.http_message",
+            "feedback.checks.matching",
+            "feedback.checks.statuses",
+            "feedback.checks.tcp",
+            "feedback.checks.udp",
+            "feedback.checks.verdict",
+        ),
+        # TLS reads the host's trusted certificates; signals have names only on a host
+        shells=("feedback.checks.chat", "feedback.checks.exec", "feedback.checks.https", "feedback.checks.tls"),
+        rooms=("words",),
+        libraries=("msgspec",),
+    ),
+    "runner": Room(  # what brings the two together
+        shells=("feedback.checks.runner", "feedback.testing"),
+        rooms=("words", "checks", "engine"),
+        libraries=("msgspec",),
+    ),
+    "engine": Room(  # the network that checks are handed
+        pure=("feedback.engine.buffered", "feedback.engine.deadlines", "feedback.engine.faults"),
+        shells=(
+            "feedback.engine",
+            "feedback.engine.datagrams",
+            "feedback.engine.network",
+            "feedback.engine.poller",
+            "feedback.engine.program",
+            "feedback.engine.sockets",
+            "feedback.engine.stream",
+            "feedback.engine.waiting",
+        ),
+        rooms=("words",),
+        libraries=("msgspec",),
+    ),
+    "agent": Room(  # runs on every realserver, so it stays small
+        pure=(
+            "feedback.agent",
+            "feedback.agent.backoff",
+            "feedback.agent.cgroup",
+            "feedback.agent.config",
+            "feedback.agent.perfdata",
+            "feedback.agent.readings",
+            "feedback.agent.sockdiag",
+            "feedback.agent.source",
+            "feedback.agent.text",
+            "feedback.agent.url",
+            "feedback.agent.websocket",
+        ),
+        shells=(
+            "feedback.agent.agent",
+            "feedback.agent.collect",
+            "feedback.agent.config_file",
+            "feedback.agent.connection",
+            "feedback.agent.control",
+            "feedback.agent.files",
+            "feedback.agent.process",
+            "feedback.agent.sources",
+            "feedback.agent.sources.*",
+            "feedback.agent.transport",
+            "feedback.agent.window",
+            "feedback.agent.wish",
+        ),
+        rooms=("words",),
+        libraries=("msgspec", "wsproto"),
+    ),
+    "director": Room(
+        pure=(
+            "feedback.director",
+            "feedback.director.advice",
+            "feedback.director.agents",
+            "feedback.director.config",
+            "feedback.director.config_rules",
+            "feedback.director.controller",
+            "feedback.director.counts",
+            "feedback.director.desired",
+            "feedback.director.estimate",
+            "feedback.director.health",
+            "feedback.director.link",
+            "feedback.director.outlook",
+            "feedback.director.plan",
+            "feedback.director.retry",
+            "feedback.director.schedule",
+            "feedback.director.state",
+            "feedback.director.scheduling",
+            "feedback.director.snapshot",
+            "feedback.director.table",
+            "feedback.director.table.contract",
+            "feedback.director.table.ipvs",
+            "feedback.director.table.memory",
+            "feedback.director.table.netlink",
+            "feedback.director.table.refusals",
+            "feedback.director.view",
+            "feedback.director.weights",
+            "feedback.director.weights.*",
+        ),
+        shells=(
+            "feedback.director.api",
+            "feedback.director.config_file",
+            "feedback.director.config_shape",
+            "feedback.director.control",
+            "feedback.director.dashboard",
+            "feedback.director.events",
+            "feedback.director.forwarder",
+            "feedback.director.garbage",
+            "feedback.director.loop",
+            "feedback.director.listen",
+            "feedback.director.metrics",
+            "feedback.director.openapi",
+            "feedback.director.prober",
+            "feedback.director.process",
+            "feedback.director.receive",
+            "feedback.director.relay",
+            "feedback.director.state_file",
+            "feedback.director.story",
+            "feedback.director.table.dry",
+            "feedback.director.stream",
+            "feedback.director.table.kernel",
+        ),
+        rooms=("words", "checks", "runner", "engine"),
+        libraries=("aiohttp", "msgspec", "prometheus_client"),
+    ),
+    "commands": Room(
+        shells=("feedback.__main__", "feedback.cli", "feedback.commands", "feedback.commands.*"),
+        rooms=("words", "checks", "runner", "agent", "director", "demo"),
+        libraries=("msgspec", "rich", "uvloop"),
+    ),
+    "demo": Room(
+        pure=("feedback.demo", "feedback.demo.figures", "feedback.demo.screen", "feedback.demo.worker"),
+        shells=(
+            "feedback.demo.client",
+            "feedback.demo.cluster",
+            "feedback.demo.process",
+            "feedback.demo.questions",
+            "feedback.demo.realserver",
+            "feedback.demo.run",
+            "feedback.demo.story",
+            "feedback.demo.tied",
+        ),
+        rooms=("words", "agent", "director"),
+        libraries=("msgspec", "rich", "uvloop", "yaml"),
+    ),
+}
+
+PURE_STANDARD_LIBRARY = frozenset(
+    {
+        "__future__",
+        "abc",
+        "base64",
+        "binascii",
+        "bisect",
+        "collections",
+        "contextlib",
+        "dataclasses",
+        "datetime",
+        "difflib",
+        "enum",
+        "errno",
+        "functools",
+        "hashlib",
+        "heapq",
+        "hmac",
+        "ipaddress",
+        "itertools",
+        "json",
+        "math",
+        "operator",
+        "re",
+        "statistics",
+        "string",
+        "struct",
+        "textwrap",
+        "types",
+        "typing",
+        "urllib.parse",
+        "zlib",
+    }
+)
+"""What pure modules may import of the standard library: what can neither wait nor look around."""
+
+EXCEPTIONS: Mapping[tuple[str, str], str] = {
+    ("feedback.director.table.memory", "os"): "os.strerror, to refuse in the kernel's words",
+    ("feedback.director.table.refusals", "os"): "os.strerror, to say an error number in words",
+    ("feedback.engine.faults", "os"): "os.strerror, to say an error number in words",
+    ("feedback.engine.faults", "ssl"): "names the errors of OpenSSL that it translates",
+    ("feedback.net", "ssl"): "names the type of the TLS context that a check hands over",
+    ("feedback.director.weights.policy", "feedback.registry"): "make_policy finds a policy by its name",
+}
+"""Imports that the table would refuse, each with its reason."""
+
+
+def matches(module: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(module, pattern) for pattern in patterns)
+
+
+def modules() -> dict[str, Path]:
+    """Return every module of the package by its dotted name."""
+    return {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in sorted(ROOT.glob("feedback/**/*.py"))
+    }
+
+
+def is_pure(module: str) -> bool:
+    return any(matches(module, room.pure) for room in ROOMS.values())
+
+
+if __name__ == "__main__":
+    print(",".join(str(path.relative_to(ROOT)) for module, path in modules().items() if is_pure(module)))  # noqa: T201

@@ -1,0 +1,158 @@
+"""Plugins are found by name: built in, or by entry points; and one import at a time."""
+
+import importlib
+import sys
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint, EntryPoints
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from feedback.errors import PluginError
+from feedback.plugin import Plugin
+from feedback.registry import Registry
+
+BASE = """
+from feedback.plugin import Plugin
+class Tool(Plugin):
+    size: int = 1
+"""
+TOOL = """
+from workshop.base import Tool
+class {cls}(Tool, name="{name}"):
+    pass
+"""
+
+
+class Workshop:
+    """A package of plugins on disk, and entry points beside it."""
+
+    def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.path = path
+        self.entry_points: list[EntryPoint] = []
+        self.add("tools/__init__", "")
+        self.add("__init__", "")
+        self.add("base", BASE)
+        self.add("tools/saw", TOOL.format(cls="Saw", name="saw"))
+        self.add("tools/file", TOOL.format(cls="File", name="file"))
+        monkeypatch.setattr("importlib.metadata.entry_points", self.select)
+        self.registry: Registry[Plugin] = Registry("tool", "workshop.tools", "workshop.tools", "workshop.base:Tool")
+
+    def add(self, module: str, source: str) -> None:
+        file = self.path / "workshop" / f"{module}.py"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(source)
+        importlib.invalidate_caches()
+
+    def bring(self, name: str, value: str) -> None:
+        self.entry_points.append(EntryPoint(name, value, "workshop.tools"))
+
+    def select(self, **parameters: Any) -> EntryPoints:
+        return EntryPoints(self.entry_points).select(**parameters)
+
+
+def imported() -> set[str]:
+    return {name for name in sys.modules if name.startswith("workshop.tools.")}
+
+
+@pytest.fixture
+def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workshop]:
+    monkeypatch.syspath_prepend(tmp_path)
+    yield Workshop(tmp_path, monkeypatch)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "workshop"]:
+        del sys.modules[name]
+
+
+def refusal(registry: Registry[Plugin], name: str) -> str:
+    with pytest.raises(PluginError) as raised:
+        registry.get(name)
+    return str(raised.value)
+
+
+def test_a_built_in_plugin_is_the_module_of_its_name_and_no_other_is_imported(workshop: Workshop) -> None:
+    workshop.add("tools/broken", "raise RuntimeError")
+    workshop.bring("saw", "nowhere:Saw")
+    assert workshop.registry.get("saw").name == "saw"
+    assert imported() == {"workshop.tools.saw"}
+
+
+def test_a_plugin_may_share_a_module_with_another(workshop: Workshop) -> None:
+    workshop.add("tools/saw", TOOL.format(cls="Saw", name="saw") + TOOL.format(cls="Fret", name="fretsaw"))
+    assert workshop.registry.get("fretsaw").name == "fretsaw"
+
+
+def test_an_entry_point_is_imported_alone(workshop: Workshop) -> None:
+    workshop.add("elsewhere", TOOL.format(cls="Axe", name="axe"))
+    workshop.bring("axe", "workshop.elsewhere:Axe")
+    workshop.bring("broken", "nowhere:Broken")
+    assert workshop.registry.get("axe").name == "axe"
+    assert imported() == set()
+
+
+def test_all_plugins_are_listed_by_name(workshop: Workshop) -> None:
+    workshop.add("elsewhere", TOOL.format(cls="Axe", name="axe"))
+    workshop.bring("axe", "workshop.elsewhere:Axe")
+    assert list(workshop.registry.all()) == ["axe", "file", "saw"]
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones(workshop: Workshop) -> None:
+    assert refusal(workshop.registry, "hammer") == 'there is no tool "hammer"; there are: file, saw'
+
+
+@pytest.mark.parametrize("name", ["", "../saw", "base.Tool", "saw.py"])
+def test_a_name_is_never_a_path(workshop: Workshop, name: str) -> None:
+    assert refusal(workshop.registry, name).startswith("there is no tool")
+
+
+def test_a_built_in_module_that_fails_says_how(workshop: Workshop) -> None:
+    workshop.add("tools/saw", "import nothing_of_the_kind")
+    assert refusal(workshop.registry, "saw") == (
+        "tool workshop.tools.saw can't be imported: ModuleNotFoundError: No module named 'nothing_of_the_kind'"
+    )
+
+
+def test_an_entry_point_that_fails_says_how(workshop: Workshop) -> None:
+    workshop.add("elsewhere", "1 / 0")
+    workshop.bring("axe", "workshop.elsewhere:Axe")
+    assert refusal(workshop.registry, "axe") == (
+        'tool "axe" of workshop.elsewhere:Axe can\'t be imported: ZeroDivisionError: division by zero'
+    )
+    with pytest.raises(PluginError, match="ZeroDivisionError"):
+        workshop.registry.all()
+
+
+def test_an_import_that_failed_half_way_fails_again_in_the_same_words(workshop: Workshop) -> None:
+    workshop.add("elsewhere", TOOL.format(cls="Axe", name="axe") + "1 / 0")
+    workshop.bring("hatchet", "workshop.elsewhere:Axe")
+    first = refusal(workshop.registry, "hatchet")
+    assert refusal(workshop.registry, "hatchet") == first
+    assert "ZeroDivisionError" in first
+
+
+def test_an_entry_point_under_another_name_is_refused(workshop: Workshop) -> None:
+    workshop.add("elsewhere", TOOL.format(cls="Axe", name="axe"))
+    workshop.bring("hatchet", "workshop.elsewhere:Axe")
+    assert refusal(workshop.registry, "hatchet") == (
+        'tool "hatchet": workshop.elsewhere:Axe is not a tool registered under that name'
+    )
+
+
+def test_an_entry_point_that_takes_a_built_in_name_is_refused(workshop: Workshop) -> None:
+    workshop.add("elsewhere", TOOL.format(cls="Chainsaw", name="saw"))
+    workshop.bring("saw", "workshop.elsewhere:Chainsaw")
+    with pytest.raises(PluginError) as raised:
+        workshop.registry.all()
+    assert str(raised.value) == ('"saw" is defined twice: by workshop.tools.saw.Saw and by workshop.elsewhere.Chainsaw')
+
+
+def test_every_built_in_plugin_can_be_imported_and_is_named_like_its_module() -> None:
+    """Two plugins may share a module; every module that has any has the one of its name."""
+    from feedback.registry import CHECKS, POLICIES, SOURCES
+
+    registries: list[Registry[Any]] = [CHECKS, SOURCES, POLICIES]
+    for registry in registries:
+        plugins = registry.all()
+        modules = {plugin.__module__.rpartition(".")[2] for plugin in plugins.values()}
+        assert modules <= plugins.keys()
+        assert all(plugin.__doc__ for plugin in plugins.values())
