@@ -1,0 +1,56 @@
+"""The network as a check sees it, on the engine."""
+
+import abc
+import time
+from collections.abc import Awaitable, Mapping, Sequence
+
+from feedback.engine import program
+from feedback.engine.datagrams import UdpSocket
+from feedback.engine.poller import Engine
+from feedback.engine.stream import TcpStream
+from feedback.engine.waiting import Awaited
+from feedback.model import Endpoint
+from feedback.net import Completed, Target, endpoint_of
+
+
+class Network(abc.ABC):
+    """`feedback.net.Net` for one coroutine. A subclass knows how that coroutine waits: it is the streams' owner."""
+
+    engine: Engine
+    deadline: float
+    awaited: Awaited | None = None  # the newest of what was opened
+    stage_words: str = ""
+
+    @abc.abstractmethod
+    def pause(self) -> Awaitable[None]:
+        """Wait until there may be something new. Ends the coroutine when its run is over."""
+
+    @abc.abstractmethod
+    def resume(self) -> None:
+        """Try again: something has happened."""
+
+    def now(self) -> float:
+        """Return monotonic seconds."""
+        return time.monotonic()
+
+    def time_left(self) -> float:
+        """Return the seconds until the deadline."""
+        return self.deadline - time.monotonic()
+
+    def stage(self, words: str) -> None:
+        """Say what the check is at. It is put before the detail of a failure."""
+        self.stage_words = words
+
+    def connect_tcp(self, target: Target | Endpoint, *, brief: bool = False) -> TcpStream:
+        """Connect, and close at the end of the block, whatever happened in it."""
+        self.awaited = stream = TcpStream(self, target.endpoint if isinstance(target, Target) else target, brief)
+        return stream
+
+    def connect_udp(self, target: Target | Endpoint) -> UdpSocket:
+        """Open a UDP socket connected to the target."""
+        self.awaited = datagrams = UdpSocket(self, endpoint_of(target))
+        return datagrams
+
+    async def run(self, command: Sequence[str], environment: Mapping[str, str], limit: int) -> Completed:
+        """Run a program to its end."""
+        return await program.run(self, command, environment, limit)
