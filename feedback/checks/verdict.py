@@ -1,0 +1,50 @@
+"""What the end of a check's coroutine means: the table of outcomes. Pure."""
+
+import functools
+
+from feedback.errors import CheckFailed, LocalFault, Reason
+from feedback.model import CheckResult, Outcome
+
+DETAIL_LENGTH = 300
+
+_PASS = Outcome.PASS
+
+
+def passed(detail: object, duration_seconds: float) -> CheckResult:
+    """Return the result of a probe that returned."""
+    if type(detail) is str:
+        return CheckResult(_PASS, "", one_line(detail), duration_seconds)
+    return bug(f"the check returned {type(detail).__name__}, must return its detail as str", duration_seconds)
+
+
+def failed(error: BaseException, stage: str, duration_seconds: float) -> CheckResult:
+    """Return the result of a probe that raised at a stage: what is neither of the service nor of this host is a bug."""
+    if isinstance(error, CheckFailed):
+        return CheckResult(Outcome.FAIL, error.reason.value, _at(stage, error.detail), duration_seconds)
+    if isinstance(error, LocalFault):
+        return CheckResult(Outcome.UNKNOWN, Reason.LOCAL.value, _at(stage, str(error)), duration_seconds)
+    return bug(f"the check raised {type(error).__name__}: {error}", duration_seconds)
+
+
+def timed_out(lacking: str, stage: str, timeout_seconds: float, duration_seconds: float) -> CheckResult:
+    """Return the result of a probe that its deadline ended: `lacking` says what had not come."""
+    detail = _at(stage, f"{lacking} within {timeout_seconds:g} s")
+    return CheckResult(Outcome.FAIL, Reason.TIMEOUT.value, detail, duration_seconds)
+
+
+def bug(detail: str, duration_seconds: float) -> CheckResult:
+    """Return the result of a probe that did what it should not: it says nothing of the service."""
+    return CheckResult(Outcome.UNKNOWN, Reason.BUG.value, one_line(detail), duration_seconds)
+
+
+def _at(stage: str, detail: str) -> str:
+    return one_line(f"{stage}: {detail}" if stage else detail)
+
+
+@functools.lru_cache(maxsize=1024)  # most checks say the same every time
+def one_line(text: str) -> str:
+    """Return a text that fits a log line and a table: printable, in one line, shortened."""
+    if text.isprintable() and len(text) <= DETAIL_LENGTH:
+        return text
+    text = "".join(letter if letter.isprintable() else " " for letter in text[: DETAIL_LENGTH + 1]).strip()
+    return text if len(text) <= DETAIL_LENGTH else text[: DETAIL_LENGTH - 1] + "…"

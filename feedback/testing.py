@@ -1,0 +1,415 @@
+r"""Test kit for checks: a network that follows a script, and a clock that jumps.
+
+A script says what the peer does. A check runs against it with no socket and in no time:
+
+    result = run_check(MemcachedCheck(), Connection(Receive(b"version\r\n"), Send(b"VERSION 1.6.18\r\n")))
+    assert result.outcome is Outcome.PASS
+
+A check that does something else than the script expects, or leaves a connection open, raises ScriptError; a bug in the
+check raises what it raises. `interrupted` makes the scripts in which the peer falls silent, hangs up or resets at each
+point, and `chunk_bytes=1` lets every answer come byte by byte. It needs no test framework.
+"""
+
+import asyncio
+import selectors
+import ssl
+import types
+from collections.abc import Coroutine, Generator, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, NoReturn, Self, TypeVar
+
+import msgspec
+
+from feedback.checks import verdict
+from feedback.checks.check import Check
+from feedback.engine.buffered import BufferedReader
+from feedback.engine.waiting import PAUSE, Pause
+from feedback.errors import CheckFailed, LocalFault, Reason
+from feedback.model import CheckResult, Endpoint
+from feedback.net import Completed, Target, endpoint_of
+
+T = TypeVar("T")
+PartT = TypeVar("PartT", "Connection", "Exchange", "Program")
+
+TARGET = Target(Endpoint("192.0.2.11", 80), "rs1", "web")
+"""Where checks go when a test does not say."""
+
+
+class ScriptError(AssertionError):
+    """The check does not do what the script expects."""
+
+
+class Receive(msgspec.Struct, frozen=True):
+    """The peer waits for exactly these bytes."""
+
+    data: bytes
+
+
+class Send(msgspec.Struct, frozen=True):
+    """The peer sends these bytes: on a datagram socket as one datagram."""
+
+    data: bytes
+
+
+class StartTls(msgspec.Struct, frozen=True):
+    """The peer shakes hands for TLS, and shows a certificate. With an error, the handshake fails."""
+
+    certificate: bytes = b""
+    error: str = ""
+
+
+class Refuse(msgspec.Struct, frozen=True):
+    """Nobody listens: the first step of a connection, or the host's answer to a datagram."""
+
+
+class Drop(msgspec.Struct, frozen=True):
+    """The first step of a connection that never comes about: the host does not answer."""
+
+
+class Reset(msgspec.Struct, frozen=True):
+    """The peer resets the connection."""
+
+
+class Close(msgspec.Struct, frozen=True):
+    """The peer ends its stream; it does so at the end of a script, too."""
+
+
+class Hang(msgspec.Struct, frozen=True):
+    """The peer does nothing more, for ever."""
+
+
+Step = Receive | Send | StartTls | Refuse | Drop | Reset | Close | Hang
+
+
+class _Dialogue:
+    """A script on its way, and what the check has done. `sent` is what the check has sent."""
+
+    def __init__(self, *steps: Step) -> None:
+        self.sent = b""
+        self.closed = False
+        self.brief = False
+        self.server_hostname: str | None = None
+        self._steps = list(steps)
+
+    @property
+    def next_step(self) -> Step:
+        """What the peer does next."""
+        return self._steps[0] if self._steps else Close()
+
+    def advance(self) -> Step:
+        """Take the next step."""
+        return self._steps.pop(0) if self._steps else Close()
+
+    def put_back(self, step: Step) -> None:
+        """Do a step once more, or what is left of it."""
+        self._steps.insert(0, step)
+
+    def take(self, data: bytes) -> None:
+        """Take what the check sends, and compare it with what the script expects."""
+        self.sent += data
+        while data and not isinstance(self.next_step, Hang | Close | Reset):
+            step = self.advance()
+            if not isinstance(step, Receive):
+                raise ScriptError(f"the check sent {data!r} while the script has {step}")
+            if not (step.data.startswith(data) or data.startswith(step.data)):
+                raise ScriptError(f"the check sent {data!r}, the script expects {step.data!r}")
+            if len(step.data) > len(data):
+                self.put_back(Receive(step.data[len(data) :]))
+            data = data[len(step.data) :]
+
+
+class Connection(_Dialogue):
+    """A TCP connection: what the peer does on it. Afterwards it tells `sent`, `closed` and `brief`."""
+
+
+class Exchange(_Dialogue):
+    """A UDP exchange: each Receive and Send is one datagram. Two Receives in a row: the first one got lost."""
+
+
+class Program(msgspec.Struct):
+    """A program: how it ends, that it `hangs`, or the `fault` by which it can't be started.
+
+    Afterwards it tells its `command` and `environment`.
+    """
+
+    completed: Completed = Completed(0, b"", b"")
+    hangs: bool = False
+    fault: str = ""
+    command: Sequence[str] = ()
+    environment: Mapping[str, str] = {}
+    closed: bool = False
+
+
+Part = Connection | Exchange | Program
+
+
+def interrupted(steps: Sequence[Step], by: Step) -> Iterator[Connection]:
+    """Yield the connections on which `by` happens instead of each thing that the peer does of its own accord."""
+    for number, step in enumerate(steps):
+        if not isinstance(step, Receive):
+            yield Connection(*steps[:number], by)
+
+
+def run_check(
+    check: Check,
+    *script: Part,
+    target: Target = TARGET,
+    timeout_seconds: float = 1.0,
+    chunk_bytes: int | None = None,
+) -> CheckResult:
+    """Run a check once against a script: its connections, exchanges and programs, in the order of their use.
+
+    `chunk_bytes`: streams deliver at most so many bytes at once.
+    """
+    net = ScriptedNet(*script, timeout_seconds=timeout_seconds, chunk_bytes=chunk_bytes)
+    coroutine = check.probe(Target(check.aim(target.endpoint), target.destination, target.service), net)
+    try:
+        result = _drive(coroutine, net, timeout_seconds)
+    finally:
+        coroutine.close()
+    net.assert_closed()
+    return result
+
+
+@types.coroutine
+def _paused() -> Generator[Pause, None, None]:
+    yield PAUSE
+
+
+def _drive(coroutine: Coroutine[Any, Any, str], net: "ScriptedNet", timeout_seconds: float) -> CheckResult:
+    try:
+        yielded = coroutine.send(None)
+    except StopIteration as stop:
+        return verdict.passed(stop.value, net.now())
+    except (CheckFailed, LocalFault) as error:
+        return verdict.failed(error, net.words, net.now())
+    if yielded is not PAUSE:
+        raise ScriptError("the check awaits asyncio, which has no script: run it against a server")
+    net.over = True
+    coroutine.close()
+    return verdict.timed_out("no answer", net.words, timeout_seconds, timeout_seconds)
+
+
+class ScriptedNet:
+    """`feedback.net.Net` on a script. Its clock moves only while the check waits for a time."""
+
+    def __init__(self, *script: Part, timeout_seconds: float = 1.0, chunk_bytes: int | None = None) -> None:
+        self.words = ""
+        self.over = False
+        self._script = list(script)
+        self._used: list[Part] = []
+        self._now = 0.0
+        self._timeout_seconds = timeout_seconds
+        self._chunk_bytes = chunk_bytes
+
+    def now(self) -> float:
+        """Return the seconds that the check has waited."""
+        return self._now
+
+    def time_left(self) -> float:
+        """Return the seconds until the deadline."""
+        return self._timeout_seconds - self._now
+
+    def stage(self, words: str) -> None:
+        """Take what the check says of where it is."""
+        self.words = words
+
+    def connect_tcp(self, target: Target | Endpoint, *, brief: bool = False) -> "ScriptedStream":
+        """Begin the script's next part, which must be a Connection."""
+        connection = self._next(Connection)
+        connection.brief = brief
+        return ScriptedStream(self, connection, endpoint_of(target), self._chunk_bytes)
+
+    def connect_udp(self, target: Target | Endpoint) -> "ScriptedDatagrams":
+        """Begin the script's next part, which must be an Exchange."""
+        return ScriptedDatagrams(self, self._next(Exchange), endpoint_of(target))
+
+    async def run(self, command: Sequence[str], environment: Mapping[str, str], limit: int) -> Completed:
+        """End as the script's next part does, which must be a Program."""
+        program = self._next(Program)
+        program.command, program.environment = command, environment
+        try:
+            if program.fault:
+                raise LocalFault(program.fault)
+            if program.hangs:
+                await self.hang()
+            completed = program.completed
+            return Completed(completed.status, completed.stdout[:limit], completed.stderr[:limit])
+        finally:
+            program.closed = True
+
+    async def hang(self) -> NoReturn:
+        """Wait until the deadline ends the check."""
+        while not self.over:
+            await _paused()
+        raise GeneratorExit
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        self._now += seconds
+
+    def assert_closed(self) -> None:
+        """Raise ScriptError when the check has left something open."""
+        for part in self._used:
+            if not part.closed:
+                raise ScriptError(f"the check ended and left its {type(part).__name__} open")
+
+    def _next(self, kind: type[PartT]) -> PartT:
+        part = self._script.pop(0) if self._script else None
+        if not isinstance(part, kind):
+            raise ScriptError(f"the check opens a {kind.__name__}, the script has {part or 'nothing more'}")
+        self._used.append(part)
+        return part
+
+
+class ScriptedStream(BufferedReader):
+    """`feedback.net.Stream` on a script."""
+
+    def __init__(self, net: ScriptedNet, connection: Connection, endpoint: Endpoint, chunk_bytes: int | None) -> None:
+        self.buffer = b""
+        self._net = net
+        self._connection = connection
+        self._endpoint = endpoint
+        self._chunk_bytes = chunk_bytes
+        self._certificate: bytes | None = None
+
+    async def __aenter__(self) -> Self:
+        first = self._connection.next_step
+        if isinstance(first, Refuse | Drop):
+            self._connection.closed = True
+            if isinstance(first, Drop):
+                await self._net.hang()
+            raise CheckFailed(Reason.REFUSED, f"connection refused by {self._endpoint}")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.closed = True
+
+    async def write(self, data: bytes) -> None:
+        """Let the script compare what the check sends."""
+        self._connection.take(data)
+
+    async def receive(self, limit: int) -> bytes:
+        """Return what the script sends next, at most `limit` bytes and no more than a chunk."""
+        step = self._connection.advance()
+        if isinstance(step, Send):
+            count = min(limit, self._chunk_bytes or limit)
+            if step.data[count:]:
+                self._connection.put_back(Send(step.data[count:]))
+            return step.data[:count]
+        self._connection.put_back(step)
+        if isinstance(step, Reset):
+            raise CheckFailed(Reason.RESET, f"connection reset by {self._endpoint}")
+        if isinstance(step, Hang):
+            await self._net.hang()
+        if not isinstance(step, Close):
+            raise ScriptError(f"the check reads while the script has {step}")
+        return b""
+
+    async def start_tls(self, context: ssl.SSLContext, server_hostname: str | None) -> None:
+        """Take the script's StartTls."""
+        del context
+        if self.buffer:
+            raise CheckFailed(Reason.PROTOCOL, f"{self._endpoint} sent more before TLS than it was asked for")
+        step = self._connection.advance()
+        self._connection.server_hostname = server_hostname
+        if isinstance(step, Hang):
+            await self._net.hang()
+        if isinstance(step, Close | Reset):
+            raise CheckFailed(Reason.TLS, f"{self._endpoint} closed the connection in the middle of TLS")
+        if not isinstance(step, StartTls):
+            raise ScriptError(f"the check starts TLS while the script has {step}")
+        if step.error:
+            raise CheckFailed(Reason.TLS, step.error)
+        self._certificate = step.certificate
+
+    def peer_certificate(self) -> bytes | None:
+        """Return the certificate of the script's StartTls."""
+        return self._certificate
+
+    def peer(self) -> str:
+        """Return the other end's address and port."""
+        return str(self._endpoint)
+
+
+class ScriptedDatagrams:
+    """`feedback.net.Datagrams` on a script."""
+
+    def __init__(self, net: ScriptedNet, exchange: Exchange, endpoint: Endpoint) -> None:
+        self._net = net
+        self._exchange = exchange
+        self._endpoint = endpoint
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._exchange.closed = True
+
+    async def send(self, data: bytes) -> None:
+        """Let the script compare what the check sends."""
+        self._exchange.take(data)
+
+    async def receive(self) -> bytes:
+        """Return the script's next datagram."""
+        data = self._receive_now()
+        return await self._net.hang() if data is None else data
+
+    async def receive_within(self, seconds: float) -> bytes | None:
+        """Return the script's next datagram; where it has none, let the time pass."""
+        data = self._receive_now()
+        if data is None:
+            self._net.wait(seconds)
+        return data
+
+    def _receive_now(self) -> bytes | None:
+        step = self._exchange.next_step
+        if isinstance(step, Refuse):
+            self._exchange.advance()
+            raise CheckFailed(Reason.REFUSED, f"connection refused by {self._endpoint}")
+        if isinstance(step, Send):
+            self._exchange.advance()
+            return step.data
+        return None
+
+
+def run_virtual(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on an event loop whose clock jumps to the next timer: hours pass in milliseconds.
+
+    `loop.time()` starts at 0. Raises RuntimeError when nothing is left that could ever happen.
+    """
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(main)
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop in virtual time."""
+
+    def __init__(self) -> None:
+        self._clock = _JumpingSelector()
+        super().__init__(self._clock)
+
+    def time(self) -> float:
+        """Return virtual seconds."""
+        return self._clock.now
+
+
+class _JumpingSelector(selectors.DefaultSelector):
+    """Where another selector would sleep until the next timer, lets the time be over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Return what is ready."""
+        ready = super().select(0)
+        if not ready and timeout is None:
+            raise RuntimeError("every task waits, and nothing is left that could ever happen")
+        if not ready:
+            self.now += max(0.0, timeout or 0.0)
+        return ready

@@ -1,0 +1,349 @@
+"""HTTP/1 messages as values: what RFC 9110 and 9112 say, as tables, and what any bytes may do."""
+
+import contextlib
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feedback.checks.http_message import (
+    FIELDS_LIMIT,
+    HEAD_LIMIT_BYTES,
+    Body,
+    Head,
+    end_of_head,
+    parse_head,
+    request,
+    status_of,
+)
+from feedback.errors import CheckFailed
+
+LIMIT = 64 * 1024
+
+
+def failure(caught: pytest.ExceptionInfo[CheckFailed]) -> tuple[str, str]:
+    return caught.value.reason.value, caught.value.detail
+
+
+# The request
+
+
+def test_a_request_names_its_host_and_closes_the_connection() -> None:
+    assert request("GET", "/alive?x=1", "www.example.com", {}) == (
+        b"GET /alive?x=1 HTTP/1.1\r\nHost: www.example.com\r\nUser-Agent: feedback\r\nAccept: */*\r\n"
+        b"Connection: close\r\n\r\n"
+    )
+
+
+def test_given_headers_come_last_and_replace_the_usual_ones_whatever_their_case() -> None:
+    assert request("HEAD", "/", "a", {"user-agent": "me", "X-Probe": "1"}) == (
+        b"HEAD / HTTP/1.1\r\nHost: a\r\nAccept: */*\r\nConnection: close\r\nuser-agent: me\r\nX-Probe: 1\r\n\r\n"
+    )
+
+
+# The status line
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "line"),
+    [
+        (b"HTTP/1.1 200 OK\r\n\r\n", 200, "200 OK"),
+        (b"HTTP/1.0 404 Not Found\r\nA: b\r\n\r\nbody", 404, "404 Not Found"),
+        (b"HTTP/1.1 204 \r\n\r\n", 204, "204"),
+        (b"HTTP/1.1 204\r\n\r\n", 204, "204"),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", 100, "100 Continue"),
+        (b"HTTP/1.1 200 OK\nA: b\n\n", 200, "200 OK"),
+        (b"HTTP/1.1 200 Sch\xf6n\r\n\r\n", 200, "200 Sch\xf6n"),
+        (b"HTTP/1.1 999 ?\r\n\r\n", 999, "999 ?"),
+    ],
+)
+def test_a_status_line_is_read(data: bytes, status: int, line: str) -> None:
+    head = status_of(data)
+    assert head is not None
+    assert (head.status, head.line) == (status, line)
+
+
+@pytest.mark.parametrize("data", [b"", b"H", b"HTTP/", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nA: b\r\n"])
+def test_a_head_that_is_not_complete_yet_is_none(data: bytes) -> None:
+    assert status_of(data) is None
+    assert end_of_head(data) == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [
+        (b"SSH-2.0-OpenSSH_9.2\r\n", '"SSH-2.0-OpenSSH_9.2\\r\\n"'),
+        (b"h", '"h"'),
+        (b"\x00\x01", '"\\x00\\x01"'),
+        (b"HTTP/2 200\r\n\r\n", '"HTTP/2 200\\r\\n"'),
+        (b"HTTP/1.1 20 OK\r\n\r\n", '"HTTP/1.1 20 OK\\r\\n"'),
+        (b"HTTP/1.1 099 OK\r\n\r\n", '"HTTP/1.1 099 OK\\r\\n"'),
+        (b"HTTP/1.1 2000 OK\r\n\r\n", '"HTTP/1.1 2000 OK\\r\\n"'),
+        (b"HTTP/1.1  200 OK\r\n\r\n", '"HTTP/1.1  200 OK\\r\\n"'),
+        (b"HTTP/1.1 200 OK\rmore\r\n\r\n", '"HTTP/1.1 200 OK\\rmore\\r\\n"'),
+    ],
+)
+def test_what_is_not_http_is_shown(data: bytes, shown: str) -> None:
+    with pytest.raises(CheckFailed) as caught:
+        status_of(data)
+    assert failure(caught) == ("protocol", f"the answer is not HTTP: {shown}")
+
+
+def test_a_head_has_a_limit() -> None:
+    begun = b"HTTP/1.1 200 OK\r\nA: "
+    assert status_of(begun.ljust(HEAD_LIMIT_BYTES - 1, b"x")) is None
+    with pytest.raises(CheckFailed) as caught:
+        status_of(begun.ljust(HEAD_LIMIT_BYTES, b"x"))
+    assert failure(caught) == ("limit", "the answer's headers are longer than 16384 bytes")
+    assert status_of(begun.ljust(HEAD_LIMIT_BYTES - 4, b"x") + b"\r\n\r\n") is not None
+    with pytest.raises(CheckFailed, match="limit"):
+        status_of(begun.ljust(HEAD_LIMIT_BYTES - 3, b"x") + b"\r\n\r\n")
+
+
+# The header fields
+
+
+@pytest.mark.parametrize(
+    ("lines", "fields"),
+    [
+        (b"", ()),
+        (b"A: b\r\n", (("a", "b"),)),
+        (b"A:b\r\n", (("a", "b"),)),
+        (b"A: \t b c \t\r\n", (("a", "b c"),)),
+        (b"A:\r\n", (("a", ""),)),
+        (b"X-A!#$%&'*+.^_`|~9: 1\r\nx-b: 2\n", (("x-a!#$%&'*+.^_`|~9", "1"), ("x-b", "2"))),
+        (b"A: sch\xf6n\r\n", (("a", "sch\xf6n"),)),
+    ],
+)
+def test_header_fields_are_read(lines: bytes, fields: tuple[tuple[str, str], ...]) -> None:
+    data = b"HTTP/1.1 200 OK\r\n" + lines + b"\r\n"
+    assert end_of_head(data + b"body") == len(data)
+    assert parse_head(data) == Head(200, "200 OK", fields)
+
+
+@pytest.mark.parametrize("line", [b"no colon", b": value", b"A : b", b" folded: line", b"A\xf6: b", b"A: b\rc\r"])
+def test_what_is_no_header_field_is_shown(line: bytes) -> None:
+    if line == b"A: b\rc\r":  # a lone CR inside a value changes nothing for a check
+        assert parse_head(b"HTTP/1.1 200 OK\r\n" + line + b"\n\r\n").values("a") == ["b\rc"]
+        return
+    with pytest.raises(CheckFailed) as caught:
+        parse_head(b"HTTP/1.1 200 OK\r\n" + line + b"\r\n\r\n")
+    reason, detail = failure(caught)
+    assert reason == "protocol"
+    assert detail.startswith('not a header field: "')
+
+
+def test_the_values_of_a_repeated_field_are_all_there() -> None:
+    head = parse_head(b"HTTP/1.1 200 OK\r\nA: 1\r\nB: 2\r\na: 3\r\n\r\n")
+    assert head.values("a") == ["1", "3"]
+    assert head.values("c") == []
+
+
+def test_header_fields_have_a_limit() -> None:
+    field = b"A: b\r\n"
+    assert len(parse_head(b"HTTP/1.1 200 OK\r\n" + field * FIELDS_LIMIT + b"\r\n").fields) == FIELDS_LIMIT
+    with pytest.raises(CheckFailed) as caught:
+        parse_head(b"HTTP/1.1 200 OK\r\n" + field * (FIELDS_LIMIT + 1) + b"\r\n")
+    assert failure(caught) == ("limit", "the answer has more than 100 header fields")
+
+
+# The body
+
+
+def head(*fields: tuple[str, str], status: int = 200) -> Head:
+    return Head(status, str(status), fields)
+
+
+CHUNKED = ("transfer-encoding", "chunked")
+
+
+@pytest.mark.parametrize(
+    ("head", "data", "body"),
+    [
+        (head(("content-length", "5")), b"hello, and more", b"hello"),
+        (head(("content-length", "5, 5")), b"hello", b"hello"),
+        (head(("content-length", "5"), ("content-length", "5")), b"hello", b"hello"),
+        (head(CHUNKED), b"5\r\nhello\r\n0\r\n\r\n", b"hello"),
+        (head(CHUNKED), b"3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n", b"hello"),
+        (head(CHUNKED), b"5;name=value\r\nhello\r\n0\r\n\r\n", b"hello"),
+        (head(CHUNKED), b"A \r\n0123456789\r\n000\r\n\r\n", b"0123456789"),
+        (head(CHUNKED), b"5\nhello\n0\n\n", b"hello"),
+        # RFC 9112, 7.1.2: trailers may follow, and are of no interest
+        (head(CHUNKED), b"5\r\nhello\r\n0\r\nETag: a\r\n\r\n", b"hello"),
+        (head(CHUNKED), b"5\r\nhello\r\n0\r\nA: " + b"a" * 1000 + b"\r\n\r\n", b"hello"),
+        (head(("transfer-encoding", "Chunked")), b"1\r\n\n\r\n0\r\n\r\n", b"\n"),
+        # RFC 9112, 6.3: the coding counts, not the length
+        (head(CHUNKED, ("content-length", "3")), b"5\r\nhello\r\n0\r\n\r\n", b"hello"),
+    ],
+)
+@pytest.mark.parametrize("count", [1, 2, 3, 1000])
+def test_a_body_is_complete_at_its_end_however_it_is_cut(head: Head, data: bytes, body: bytes, count: int) -> None:
+    reading = Body(head, LIMIT)
+    assert not reading.complete
+    for start in range(0, len(data), count):
+        if not reading.complete:
+            reading.feed(data[start : start + count])
+    assert (reading.data, reading.complete, reading.truncated) == (body, True, False)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        head(("content-length", "0")),
+        head(CHUNKED, status=204),
+        head(("content-length", "100"), status=304),
+    ],
+)
+def test_some_answers_have_no_body(head: Head) -> None:
+    body = Body(head, LIMIT)
+    assert (body.complete, body.data) == (True, b"")
+
+
+def test_without_a_length_the_end_of_the_stream_is_the_end_of_the_body() -> None:
+    body = Body(head(), LIMIT)
+    body.feed(b"hel")
+    body.feed(b"lo")
+    assert (body.complete, body.data) == (False, b"hello")
+    body.feed(b"")
+    assert body.complete
+
+
+@pytest.mark.parametrize(
+    ("head", "data"),
+    [
+        (head(("content-length", "5")), b"hell"),
+        (head(CHUNKED), b"5\r\nhello"),
+        (head(CHUNKED), b"5\r\nhello\r\n"),
+        (head(CHUNKED), b"5"),
+    ],
+)
+def test_a_stream_that_ends_in_the_middle_of_a_body_is_a_failure(head: Head, data: bytes) -> None:
+    body = Body(head, LIMIT)
+    body.feed(data)
+    with pytest.raises(CheckFailed) as caught:
+        body.feed(b"")
+    assert failure(caught) == ("closed", "the connection was closed in the middle of the body")
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [
+        (b"hello\r\n", '"hello\\r\\n"'),
+        (b"-1\r\n", '"-1\\r\\n"'),
+        (b"0x5\r\nhello", '"0x5\\r\\nhello"'),
+        (b"1234567890abcdef\r\n", '"1234567890abcdef\\r\\n"'),
+        (b"5\r\nhello, and more\r\n", '", and more\\r\\n"'),
+        (b"3\r\nabcdef\r\n", '"def\\r\\n"'),  # a size, were it not for the line that must end first
+        (b"5" + b";" * 256, re.escape('"5;')),
+    ],
+)
+def test_what_is_no_size_of_a_chunk_is_shown(data: bytes, shown: str) -> None:
+    body = Body(head(CHUNKED), LIMIT)
+    with pytest.raises(CheckFailed) as caught:
+        body.feed(data)
+    reason, detail = failure(caught)
+    assert reason == "protocol"
+    assert detail.startswith(f"not the size of a chunk: {shown}")
+
+
+@pytest.mark.parametrize("value", ["gzip", "chunked, gzip", "gzip, chunked", "chunked, chunked", "identity", ""])
+def test_a_transfer_coding_that_is_not_chunked_is_refused(value: str) -> None:
+    with pytest.raises(CheckFailed) as caught:
+        Body(head(("transfer-encoding", value)), LIMIT)
+    assert failure(caught) == ("protocol", f'unknown transfer coding: "{value}"')
+
+
+@pytest.mark.parametrize(
+    "values", [["-1"], ["5", "6"], ["5, 6"], ["five"], [""], ["+5"], ["5 5"], ["1" * 19], ["\u0665"]]
+)
+def test_a_content_length_that_is_not_one_number_is_refused(values: list[str]) -> None:
+    with pytest.raises(CheckFailed) as caught:
+        Body(head(*(("content-length", value) for value in values)), LIMIT)
+    assert failure(caught) == ("protocol", "the answer's Content-Length is not one number")
+
+
+@pytest.mark.parametrize(
+    ("head", "data"),
+    [
+        (head(), b"0123456789"),
+        (head(("content-length", "10")), b"0123456789"),
+        (head(CHUNKED), b"a\r\n0123456789\r\n"),
+        (head(CHUNKED), b"3\r\n012\r\n7\r\n3456789\r\n"),
+    ],
+)
+@pytest.mark.parametrize("count", [1, 5, 1000])
+def test_no_more_of_a_body_is_kept_than_the_limit(head: Head, data: bytes, count: int) -> None:
+    body = Body(head, 4)
+    for start in range(0, len(data), count):
+        if not (body.truncated or body.complete):
+            body.feed(data[start : start + count])
+    assert body.data == b"0123"
+    assert body.truncated
+
+
+def test_a_body_that_is_as_long_as_the_limit_is_not_truncated() -> None:
+    body = Body(head(("content-length", "4")), 4)
+    body.feed(b"0123")
+    assert (body.complete, body.truncated) == (True, False)
+
+
+# Any bytes
+
+LINES = st.sampled_from([b"HTTP/1.1 200 OK", b"HTTP/1.1 103", b"A: b", b"Content-Length: 3", b"", b"\r", b"5;a", b"0"])
+ALMOST_HTTP = st.lists(LINES | st.binary(max_size=9), max_size=9).map(b"\r\n".join)
+BYTES = st.binary(max_size=99) | ALMOST_HTTP | ALMOST_HTTP.map(lambda data: b"HTTP/1.1 200 OK\r\n" + data)
+
+
+@given(BYTES)
+def test_any_bytes_are_a_head_or_a_beginning_or_a_failure(data: bytes) -> None:
+    with contextlib.suppress(CheckFailed):
+        status = status_of(data)
+        end = end_of_head(data)
+        assert (status is None) == (end == 0)
+        if status is not None:
+            parsed = parse_head(data[:end])
+            assert (parsed.status, parsed.line) == (status.status, status.line)
+            Body(parsed, LIMIT)
+
+
+@given(BYTES, st.integers(1, 99))
+def test_a_head_is_found_however_it_is_cut(data: bytes, count: int) -> None:
+    """What is a failure at once may still be a beginning, but never another answer."""
+
+    def outcome(part: bytes) -> Head | str | None:
+        try:
+            return status_of(part)
+        except CheckFailed as error:
+            return str(error)
+
+    whole = outcome(data)
+    first = next((found for end in range(count, len(data), count) if (found := outcome(data[:end]))), whole)
+    assert isinstance(first, str) == isinstance(whole, str)
+    if not isinstance(whole, str):
+        assert first == whole
+
+
+@given(
+    st.sampled_from([head(), head(("content-length", "5")), head(CHUNKED)]),
+    st.lists(st.binary(max_size=9) | st.sampled_from([b"5\r\n", b"hello\r\n", b"0\r\n\r\n", b"\r\n"]), max_size=9),
+    st.integers(1, 20),
+)
+def test_any_bytes_are_a_body_or_a_failure(head: Head, parts: list[bytes], limit: int) -> None:
+    body = Body(head, limit)
+    with contextlib.suppress(CheckFailed):
+        for part in parts:
+            if body.complete:
+                break
+            body.feed(part)
+    assert len(body.data) <= limit
+
+
+@given(st.lists(st.binary(min_size=1, max_size=20), max_size=5), st.integers(1, 50))
+def test_a_chunked_body_comes_out_as_it_went_in(chunks: list[bytes], count: int) -> None:
+    data = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
+    body = Body(head(CHUNKED), LIMIT)
+    for start in range(0, len(data), count):
+        if not body.complete:
+            body.feed(data[start : start + count])
+    assert (body.complete, body.data) == (True, b"".join(chunks))
