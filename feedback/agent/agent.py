@@ -1,0 +1,99 @@
+"""The agent as a whole: sources are sampled, every director gets every report, and the host's wishes are passed on."""
+
+import asyncio
+import contextlib
+import logging
+import random
+import signal
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from feedback.agent.collect import Collector
+from feedback.agent.config import AgentConfig
+from feedback.agent.connection import Connection, StreamConnection
+from feedback.agent.control import Answer, listening, serve
+from feedback.agent.transport import Link
+from feedback.agent.url import DirectorUrl, parse_director_url
+from feedback.agent.wish import keep_wish, load_wish, wish_path
+from feedback.report import Hello, Report, Wish, encode
+from feedback.secret import Secret
+
+log = logging.getLogger(__name__)
+
+GOODBYE_SECONDS = 2.0
+"""How long the end of the agent waits until the directors have heard its goodbye."""
+
+Connect = Callable[[DirectorUrl, Secret | None], Awaitable[Connection]]
+
+
+class Agent:
+    """One agent, from its configuration."""
+
+    def __init__(self, config: AgentConfig, connect: Connect = StreamConnection.open) -> None:
+        self._config = config
+        self._wish_path = None if config.control is None else wish_path(config.control)
+        hello = Hello(config.name, wish=load_wish(self._wish_path), interval_seconds=config.interval_seconds)
+        draw = random.Random().random  # noqa: S311 - jitter, not a secret
+        self._links = [
+            Link(url, hello, partial(connect, parse_director_url(url), config.token), draw) for url in config.directors
+        ]
+        self._collector = Collector(config.metrics.values(), config.interval_seconds, self._publish)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Report until `stop`; then say goodbye to every director, and return once they have heard it."""
+        with contextlib.ExitStack() as stack:
+            listener = None if self._config.control is None else stack.enter_context(listening(self._config.control))
+            async with asyncio.TaskGroup() as group:
+                work = [group.create_task(self._collector.run(), name="collect")]
+                if listener is not None:
+                    work.append(group.create_task(serve(listener, self.change_wish), name="control"))
+                links = [group.create_task(link.run(), name=f"link {link.director}") for link in self._links]
+                await stop.wait()
+                for task in work:
+                    task.cancel()
+                await self._leave(links)
+                for task in links:
+                    task.cancel()
+
+    async def change_wish(self, wish: Wish) -> Answer:
+        """Keep the wish, pass it to every director at once, and tell who has accepted it."""
+        log.info("wish wish=%s", wish)
+        keep_wish(self._wish_path, wish)
+        async with asyncio.TaskGroup() as group:
+            tasks = {
+                link.director: group.create_task(link.tell(wish), name=f"tell {link.director}") for link in self._links
+            }
+        said = {director: task.result() for director, task in tasks.items()}
+        return Answer(
+            agent=self._config.name,
+            wish=wish,
+            accepted=tuple(director for director, missing in said.items() if not missing),
+            missing={director: missing for director, missing in said.items() if missing},
+        )
+
+    async def _leave(self, links: list[asyncio.Task[None]]) -> None:
+        log.info("leaving")
+        for link in self._links:
+            link.leave("the agent was told to end")
+        if links:
+            await asyncio.wait(links, timeout=GOODBYE_SECONDS)
+
+    def _publish(self, report: Report) -> None:
+        frame = encode(report)
+        for link in self._links:
+            link.offer(frame)
+
+
+async def run_agent(config: AgentConfig) -> None:
+    """Run an agent until SIGTERM or SIGINT. Raises FeedbackError when it can't begin."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    log.info("agent starts name=%s directors=%d metrics=%d", config.name, len(config.directors), len(config.metrics))
+    await Agent(config).run(stop)
+
+
+async def report_once(config: AgentConfig) -> Report:
+    """Sample every source once and return the report."""
+    return await Collector(config.metrics.values(), config.interval_seconds, lambda _: None).once()

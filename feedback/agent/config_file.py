@@ -1,0 +1,103 @@
+"""Reads agent.yaml."""
+
+import socket
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from feedback.agent.config import AgentConfig, MetricConfig
+from feedback.agent.url import parse_director_url
+from feedback.config import read_yaml
+from feedback.options import Duration, Name, Unit
+from feedback.reader import Refused, child, complete, read_class, read_part, read_plugin
+from feedback.registry import SOURCES
+from feedback.report import MAX_METRICS
+from feedback.token_file import read_token
+from feedback.tree import Node, Problems
+
+CONTROL_SOCKET = "/run/feedback/agent.sock"
+
+
+def _parse_url(value: object) -> str:
+    text = str(value)
+    if text.startswith("wss:"):
+        raise ValueError("wss:// can't be spoken yet: write ws://, and keep it to a network you trust")
+    if parse_director_url(text).target == "/":
+        raise ValueError(f'"{text}" has no path: write it like ws://192.0.2.1:8600/agent')
+    return text
+
+
+Interval = Annotated[Duration, msgspec.Meta(ge=0.05, le=3600)]
+Url = Annotated[str, Unit("URL", _parse_url)]
+
+
+class _Agent(msgspec.Struct, frozen=True, kw_only=True):
+    """The section `agent`."""
+
+    name: Name | None = None
+    directors: tuple[Url, ...] = ()
+    interval: Interval = 1.0
+    control: str | None = CONTROL_SOCKET
+    token_file: str | None = None
+
+
+class _File(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole file."""
+
+    agent: _Agent = _Agent()
+    metrics: Annotated[dict[Name, Node], "what to report, like cpu: {}"]
+
+
+class _Metric(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands among a metric's options besides those of its source."""
+
+    source: str | None = None
+    interval: Interval | None = None
+    timeout: Annotated[Duration, msgspec.Meta(ge=0.01, le=3600)] = 2.0
+
+
+def load_agent_config(path: str | Path) -> AgentConfig:
+    """Read the file. Raises ConfigError with one line for each thing that is wrong in it."""
+    root, problems = read_yaml(path)
+    return complete(problems, lambda: _read_file(root, problems))
+
+
+def _read_file(root: Node, problems: Problems) -> AgentConfig:
+    file = read_class(_File, root, problems)
+    agent, node = file.agent, child(root, "agent")
+    _check_directors(agent.directors, child(node, "directors"), problems)
+    if len(file.metrics) > MAX_METRICS:
+        problems.add(child(root, "metrics"), f"must be at most {MAX_METRICS}, and are {len(file.metrics)}")
+    metrics = [_read_metric(name, metric, agent, problems) for name, metric in file.metrics.items()]
+    return AgentConfig(
+        name=agent.name or socket.gethostname(),
+        directors=agent.directors,
+        interval_seconds=agent.interval,
+        control=agent.control,
+        token=read_token(child(node, "token_file"), problems),
+        metrics={metric.name: metric for metric in metrics if metric},
+    )
+
+
+def _check_directors(directors: tuple[str, ...], node: Node, problems: Problems) -> None:
+    if not problems.none_at(node.path):
+        return
+    if not directors:
+        problems.add(node, "must have at least one URL, like ws://192.0.2.1:8600/agent")
+    elif len(set(directors)) < len(directors):
+        problems.add(node, "has one URL twice")
+
+
+def _read_metric(name: str, node: Node, agent: _Agent, problems: Problems) -> MetricConfig | None:
+    try:
+        metric = read_part(_Metric, node, problems)
+        source = read_plugin(SOURCES.get, metric.source or name, node, problems, beside=_Metric)
+    except Refused:
+        return None
+    return MetricConfig(
+        name=name,
+        source=source,
+        interval_seconds=metric.interval or agent.interval,
+        timeout_seconds=metric.timeout,
+    )

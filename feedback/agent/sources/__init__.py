@@ -1,0 +1,1 @@
+"""Metric sources: one metric, one file, named like the source."""

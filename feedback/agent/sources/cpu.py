@@ -1,0 +1,95 @@
+"""CPU time in use, of all cores or of the quota."""
+
+from typing import Annotated
+
+import msgspec
+
+from feedback.agent.cgroup import cgroup_directory
+from feedback.agent.files import KeptFile, kept_if_there
+from feedback.agent.source import Sample, Source, SourceError
+from feedback.agent.text import limit, number, value
+from feedback.agent.window import Span, Window
+
+STAT = "/proc/stat"
+
+
+class CpuTime(msgspec.Struct, frozen=True):
+    """Time that has passed on all cores together, in the kernel's ticks, and how much of it they were idle."""
+
+    idle: int
+    total: int
+
+
+class Quota(msgspec.Struct, frozen=True):
+    """A limited group: CPU time it has used, in microseconds, and how many cores' worth it may use."""
+
+    used: int
+    cores: float
+
+
+class CpuSource(Source, name="cpu"):
+    """CPU time in use since the last sample: of all cores, or where a cgroup has a quota, of the quota.
+
+    Waiting for disks counts as idle: the core is free to do other work. Time that a hypervisor gave to others
+    (steal) counts as used: it can't be had.
+    """
+
+    cgroup: Annotated[str | None, "control group whose quota and use count, by default the container's"] = None
+
+    def __post_init__(self) -> None:
+        directory = cgroup_directory(self.cgroup)
+        self._stat = KeptFile(STAT)
+        self._quota = kept_if_there(f"{directory}/cpu.max")
+        self._used = KeptFile(f"{directory}/cpu.stat")
+        self._window = Window(self._read)
+
+    async def sample(self) -> Sample:
+        """Return the busy share."""
+        return Sample(busy_ratio(await self._window.span()))
+
+    def _read(self) -> CpuTime | Quota:
+        if self._quota is not None:
+            cores = parse_quota(self._quota.read())
+            if cores is not None:
+                return Quota(parse_used(self._used.read()), cores)
+        return parse_stat(self._stat.read())
+
+
+def busy_ratio(span: Span[CpuTime | Quota]) -> float:
+    """Return the share of the time between two readings that was used."""
+    match span.before, span.after:
+        case Quota() as before, Quota() as after:
+            return max(0, after.used - before.used) / 1e6 / span.seconds / after.cores
+        case CpuTime() as before, CpuTime() as after:
+            total = after.total - before.total
+            idle = max(0, after.idle - before.idle)  # proc(5): iowait may go backwards
+            return max(0.0, 1 - idle / total) if total > 0 else 0.0
+        case _:
+            raise SourceError("a CPU quota was set or lifted just now")
+
+
+def parse_stat(data: bytes) -> CpuTime:
+    """Read the first line of /proc/stat: user nice system idle iowait irq softirq steal, then guests (in user)."""
+    words = data.partition(b"\n")[0].split()
+    if len(words) < 9 or words[0] != b"cpu":
+        raise SourceError(f"{STAT}: has no cpu line")
+    ticks = [number(word, STAT) for word in words[1:9]]
+    return CpuTime(idle=ticks[3] + ticks[4], total=sum(ticks))
+
+
+def parse_quota(data: bytes) -> float | None:
+    """Read cpu.max, `quota period` in microseconds, as a number of cores; None without a quota."""
+    words = data.split()
+    if len(words) != 2:
+        raise SourceError(f"cpu.max: {data[:40]!r} where a quota and a period should be")
+    quota, period = limit(words[0], "cpu.max"), number(words[1], "cpu.max")
+    if quota is None:
+        return None
+    if quota == 0 or period == 0:
+        raise SourceError(f"cpu.max: {data[:40]!r} where a quota and a period should be")
+    return quota / period
+
+
+def parse_used(data: bytes) -> int:
+    """Read the CPU time used by a group, in microseconds, from its cpu.stat."""
+    return value(data, b"usage_usec", "cpu.stat")

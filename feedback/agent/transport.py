@@ -1,0 +1,174 @@
+"""One director: stay connected to it, say hello, send the newest report, pass wishes on, and leave with a goodbye.
+
+Nothing is queued. There is one newest report, one wish and one goodbye, and whatever is pending when the
+connection can take it is sent: a director that was away hears of now, not of then.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+
+from feedback.agent.backoff import after_loss, after_refusal
+from feedback.agent.connection import Connection
+from feedback.agent.websocket import LostError, RefusedError
+from feedback.errors import WireError
+from feedback.report import Goodbye, Hello, SetWish, Wish, decode_director_frame, encode
+
+log = logging.getLogger(__name__)
+
+PING_SECONDS = 5.0
+"""After this long without a word from the director it is asked for one; after as long again it is given up."""
+
+LIVED_SECONDS = 5.0
+"""A connection that lasted this long was a good one: the waits begin from the shortest again."""
+
+ACCEPT_TIMEOUT_SECONDS = 3.0
+
+NOT_CONNECTED = "not connected"
+
+
+class Link:
+    """The agent's side of one director."""
+
+    def __init__(
+        self, director: str, hello: Hello, connect: Callable[[], Awaitable[Connection]], draw: Callable[[], float]
+    ) -> None:
+        """`hello` begins every connection, with the wish of that moment; `draw` returns random numbers from 0 to 1."""
+        self.director = director
+        self._hello = hello
+        self._connect = connect
+        self._draw = draw
+        self._wish = hello.wish
+        self._wish_pending = False
+        self._answer: asyncio.Future[str] | None = None
+        self._report: bytes | None = None
+        self._goodbye: Goodbye | None = None
+        self._wake = asyncio.Event()
+        self._leaving = asyncio.Event()
+        self._connected = False
+        self._said = ""
+
+    def offer(self, report: bytes) -> None:
+        """Send this encoded report as soon as possible, in place of any that is still waiting."""
+        self._report = report
+        self._wake.set()
+
+    async def tell(self, wish: Wish) -> str:
+        """Change the wish. Return "" when the director has accepted it, or in words why it has not yet.
+
+        Whatever it returns, the director hears the wish when it connects again.
+        """
+        self._wish = wish
+        if not self._connected:
+            return NOT_CONNECTED
+        self._answer = asyncio.get_running_loop().create_future()
+        self._wish_pending = True
+        self._wake.set()
+        try:
+            async with asyncio.timeout(ACCEPT_TIMEOUT_SECONDS):
+                return await self._answer
+        except TimeoutError:
+            return f"no answer within {ACCEPT_TIMEOUT_SECONDS:g} s"
+
+    def leave(self, why: str) -> None:
+        """Say goodbye, if there is anyone to say it to, and let `run` return once the director has heard it."""
+        self._goodbye = Goodbye(why)
+        self._leaving.set()
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Stay connected until it is time to leave. Nothing a director does ends this."""
+        failures = 0
+        loop = asyncio.get_running_loop()
+        while not self._leaving.is_set():
+            started = loop.time()
+            error = await self._attempt()
+            failures = 1 if loop.time() - started >= LIVED_SECONDS else failures + 1
+            if self._leaving.is_set():
+                return
+            refused = isinstance(error, RefusedError)
+            delay = after_refusal(self._draw()) if refused else after_loss(failures, self._draw())
+            self._say(str(error), delay)
+            await self._pause(delay)
+
+    async def _attempt(self) -> Exception:
+        """Connect, converse until the connection is over, and return why it is."""
+        try:
+            connection = await self._connect()
+        except WireError as error:
+            return error
+        over: Exception = LostError("the conversation ended")
+        try:
+            # In a task of its own, because in Python 3.11.2, Debian 12's, a group that fails leaves its task marked as
+            # cancelled for good, and a later timeout in that task would end it.
+            await asyncio.create_task(self._converse(connection), name=f"converse with {self.director}")
+        except* WireError as errors:
+            over = errors.exceptions[0]
+        finally:
+            connection.abort()
+            self._connected = False
+            self._settle("the connection was lost")
+        return over
+
+    async def _converse(self, connection: Connection) -> None:
+        """Speak and listen until the connection is over; the error says why."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._speak(connection), name=f"speak to {self.director}")
+            group.create_task(self._listen(connection), name=f"listen to {self.director}")
+
+    async def _speak(self, connection: Connection) -> None:
+        """Say hello, and then whatever is pending whenever something is."""
+        hello = Hello(self._hello.agent, self._hello.version, self._wish, self._hello.interval_seconds)
+        self._connected = True  # from here on a changed wish is a frame of its own
+        self._wish_pending = False
+        await connection.send(encode(hello))
+        log.info("connected director=%s wish=%s", self.director, hello.wish)
+        self._said = ""
+        while True:
+            if self._wish_pending:
+                self._wish_pending = False
+                await connection.send(encode(SetWish(self._wish)))
+            if self._report is not None:
+                report, self._report = self._report, None
+                await connection.send(report)
+            if self._goodbye is not None:
+                await connection.send(encode(self._goodbye))
+                await connection.close()
+                return
+            await self._wake.wait()
+            self._wake.clear()
+
+    async def _listen(self, connection: Connection) -> None:
+        """Take the director's answers, and watch that it lives."""
+        asked = False
+        while True:
+            try:
+                async with asyncio.timeout(PING_SECONDS):
+                    messages = await connection.receive()
+            except TimeoutError:
+                if asked:
+                    raise LostError(f"no sign of life for {2 * PING_SECONDS:g} s") from None
+                asked = True
+                await connection.ping()
+                continue
+            asked = False
+            for message in messages:
+                if decode_director_frame(message).wish is self._wish:
+                    self._settle("")
+
+    def _settle(self, answer: str) -> None:
+        """Answer the `tell` that is waiting, if one is."""
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(answer)
+
+    def _say(self, reason: str, delay: float) -> None:
+        """Log why there is no connection: once, and not at every attempt that ends the same way."""
+        level = logging.DEBUG if reason == self._said else logging.WARNING
+        log.log(level, 'not connected director=%s retry_seconds=%.1f reason="%s"', self.director, delay, reason)
+        self._said = reason
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._leaving.wait()

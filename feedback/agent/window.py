@@ -1,0 +1,42 @@
+"""Two readings of a counter, and the time between them: what a rate is made of."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import msgspec
+
+ReadingT = TypeVar("ReadingT")
+
+FIRST_WINDOW_SECONDS = 0.1
+"""The first sample has nothing to look back to, and waits this long for a second reading."""
+
+
+class Span(msgspec.Struct, Generic[ReadingT], frozen=True):
+    """What a counter said at two moments."""
+
+    before: ReadingT
+    after: ReadingT
+    seconds: float
+
+
+class Window(Generic[ReadingT]):
+    """Remembers the last reading, so that each sample covers the whole time since the one before."""
+
+    def __init__(self, read: Callable[[], ReadingT]) -> None:
+        self._read = read
+        self._last: tuple[ReadingT, float] | None = None
+
+    async def span(self) -> Span[ReadingT]:
+        """Read, and return this reading with the one before."""
+        if self._last is None:
+            self._last = self._take()
+            await asyncio.sleep(FIRST_WINDOW_SECONDS)
+        before, then = self._last
+        self._last = self._take()
+        after, now = self._last
+        return Span(before, after, max(now - then, 1e-9))
+
+    def _take(self) -> tuple[ReadingT, float]:
+        return self._read(), time.monotonic()

@@ -1,0 +1,188 @@
+"""The collector in virtual time."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from feedback.agent.collect import Collector, following
+from feedback.agent.config import MetricConfig
+from feedback.agent.source import Sample, Source, SourceError
+from feedback.report import Report
+from feedback.testing import run_virtual
+
+
+class ScriptedSource(Source):
+    """Says what a function makes of the number of the sample, after a while."""
+
+    answer: Callable[[int], object] = lambda number: number / 10
+    takes_seconds: float = 0.0
+    swallows_cancellation: bool = False
+
+    def __post_init__(self) -> None:
+        self.started_at: list[float] = []
+        self.running = 0
+        self.most_running = 0
+
+    async def sample(self) -> Sample:
+        self.started_at.append(asyncio.get_running_loop().time())
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        try:
+            if self.takes_seconds:
+                await self._wait()
+            answer = self.answer(len(self.started_at))
+            if isinstance(answer, BaseException):
+                raise answer
+            return Sample(answer)  # type: ignore[arg-type]
+        finally:
+            self.running -= 1
+
+    async def _wait(self) -> None:
+        try:
+            await asyncio.sleep(self.takes_seconds)
+        except asyncio.CancelledError:
+            if not self.swallows_cancellation:
+                raise
+            await asyncio.sleep(self.takes_seconds)
+
+
+def metric(name: str, source: Source, interval: float = 1.0, timeout: float = 1.0) -> MetricConfig:
+    return MetricConfig(name=name, source=source, interval_seconds=interval, timeout_seconds=timeout)
+
+
+def collect(*metrics: MetricConfig, seconds: float, interval: float = 1.0) -> list[tuple[float, Report]]:
+    """Run a collector for a while; return its reports with their times."""
+    reports: list[tuple[float, Report]] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        collector = Collector(metrics, interval, lambda report: reports.append((loop.time(), report)))
+        running = asyncio.create_task(collector.run())
+        await asyncio.sleep(seconds)
+        running.cancel()
+        (ended,) = await asyncio.gather(running, return_exceptions=True)
+        assert isinstance(ended, asyncio.CancelledError)
+
+    run_virtual(main())
+    return reports
+
+
+def test_the_first_report_comes_at_once_and_the_others_at_the_interval() -> None:
+    reports = collect(metric("cpu", ScriptedSource()), seconds=3.5)
+    assert [time for time, _ in reports] == [0, 1, 2, 3]
+    assert [report.sequence for _, report in reports] == [1, 2, 3, 4]
+
+
+def test_a_report_holds_the_samples_of_its_own_moment() -> None:
+    reports = collect(metric("cpu", ScriptedSource()), seconds=3.5)
+    assert [report.metrics["cpu"] for _, report in reports] == [0.1, 0.2, 0.3, 0.4]
+
+
+def test_each_source_has_its_own_interval() -> None:
+    slow = ScriptedSource()
+    quick = ScriptedSource()
+    reports = collect(metric("slow", slow, interval=5), metric("quick", quick, interval=0.25), seconds=10.1)
+    assert slow.started_at == [0, 5, 10]
+    assert len(quick.started_at) == 41
+    assert len(reports) == 11
+
+
+def test_without_metrics_empty_reports_still_say_that_the_host_lives() -> None:
+    assert [report.metrics for _, report in collect(seconds=2.5)] == [{}, {}, {}]
+
+
+def test_the_first_report_waits_a_moment_for_rates_and_no_longer() -> None:
+    rate = ScriptedSource(takes_seconds=0.1)
+    assert collect(metric("cpu", rate), seconds=0.3)[0][0] == pytest.approx(0.1)
+    hanging = ScriptedSource(takes_seconds=100)
+    assert collect(metric("cpu", rate), metric("jobs", hanging), seconds=0.3)[0][0] == pytest.approx(0.25)
+
+
+def test_a_slow_source_delays_no_other_and_no_report() -> None:
+    reports = collect(
+        metric("slow", ScriptedSource(takes_seconds=0.9), timeout=2), metric("cpu", ScriptedSource()), seconds=4.5
+    )
+    assert [time for time, _ in reports] == pytest.approx([0.25, 1.25, 2.25, 3.25, 4.25])
+    assert [report.metrics["cpu"] for _, report in reports] == [0.1, 0.2, 0.3, 0.4, 0.5]
+    assert [report.metrics.get("slow") for _, report in reports] == [None, 0.1, 0.2, 0.3, 0.4]
+
+
+def test_a_hanging_source_is_cancelled_at_its_timeout_and_named() -> None:
+    reports = collect(
+        metric("jobs", ScriptedSource(takes_seconds=1e9), timeout=0.5), metric("cpu", ScriptedSource()), seconds=3.5
+    )
+    assert [report.failures for _, report in reports[1:]] == [{"jobs": "no answer within 0.5 s"}] * 3
+    assert all("cpu" in report.metrics for _, report in reports)
+
+
+def test_there_are_never_two_runs_of_one_source() -> None:
+    source = ScriptedSource(takes_seconds=2.5)
+    collect(metric("jobs", source, interval=1, timeout=10), seconds=10)
+    assert source.most_running == 1
+    assert len(source.started_at) >= 3
+
+
+def test_a_source_that_will_not_be_cancelled_is_not_started_again_and_harms_nothing_else() -> None:
+    source = ScriptedSource(takes_seconds=20, swallows_cancellation=True)
+    reports = collect(metric("jobs", source, timeout=0.5), metric("cpu", ScriptedSource()), seconds=15.5)
+    assert len(source.started_at) == 1
+    assert len(reports) == 16
+
+
+@pytest.mark.parametrize(
+    ("raised", "words"),
+    [
+        (SourceError("nobody listens on TCP port 80"), "nobody listens on TCP port 80"),
+        (ZeroDivisionError("division by zero"), "ZeroDivisionError: division by zero"),
+        (TimeoutError("of its own"), "TimeoutError: of its own"),
+        (asyncio.CancelledError(), "the source cancelled itself"),
+        (SystemExit(3), "SystemExit: 3"),
+    ],
+)
+def test_a_source_that_raises_is_named_and_harms_nothing_else(raised: BaseException, words: str) -> None:
+    reports = collect(
+        metric("jobs", ScriptedSource(answer=lambda _: raised)), metric("cpu", ScriptedSource()), seconds=3.5
+    )
+    assert [report.failures for _, report in reports] == [{"jobs": words}] * 4
+    assert [report.metrics for _, report in reports] == [{"cpu": pytest.approx(n / 10)} for n in (1, 2, 3, 4)]
+
+
+def test_a_source_that_returns_no_sample_is_named() -> None:
+    class Wrong(ScriptedSource):
+        async def sample(self) -> Sample:
+            return 0.5  # type: ignore[return-value]
+
+    reports = collect(metric("jobs", Wrong()), seconds=0.5)
+    assert reports[0][1].failures == {"jobs": "AttributeError: 'float' object has no attribute 'ratio'"}
+
+
+def test_a_failing_source_is_logged_once_and_once_more_when_it_is_back(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    source = ScriptedSource(answer=lambda number: 0.5 if number > 5 else SourceError("the disk is gone"))
+    collect(metric("jobs", source), seconds=10.5)
+    assert [record.getMessage() for record in caplog.records] == [
+        'metric failed metric=jobs reason="the disk is gone"',
+        "metric is back metric=jobs",
+    ]
+
+
+def test_once_samples_every_source_and_waits_for_each() -> None:
+    async def main() -> Report:
+        metrics = [metric("slow", ScriptedSource(takes_seconds=4), timeout=5), metric("cpu", ScriptedSource())]
+        return await Collector(metrics, 1.0, lambda _: None).once()
+
+    report = run_virtual(main())
+    assert report.metrics == {"slow": 0.1, "cpu": 0.1}
+    assert report.sequence == 1
+
+
+def test_what_is_late_by_more_than_an_interval_skips_what_it_missed() -> None:
+    assert following(10.0, 1.0, now=10.002) == 11.0
+    assert following(10.0, 1.0, now=17.5) == 18.5
+
+
+def test_cancelled_samples_end_with_the_collector() -> None:
+    source = ScriptedSource(takes_seconds=100)
+    collect(metric("jobs", source, timeout=1000), seconds=2)
+    assert source.running == 0
