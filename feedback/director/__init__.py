@@ -1,0 +1,1 @@
+"""The director: checks and reports in, a right IPVS table out."""

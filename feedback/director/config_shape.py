@@ -1,0 +1,146 @@
+"""The shape of director.yaml: its sections and keys, what each may be, and what it is by default.
+
+A field that may be None is inherited where the file does not give it.
+"""
+
+import ipaddress
+from typing import Annotated, Literal
+
+import msgspec
+
+from feedback.director.config import OnFailure
+from feedback.errors import PluginError
+from feedback.model import Endpoint, Family, Forwarding, Transport
+from feedback.options import Duration, Name, Ratio, Unit, parse_duration, show_duration
+from feedback.registry import POLICIES
+from feedback.tree import Node
+
+Scheduler = Literal["rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "mh", "dh", "fo", "ovf", "sed", "nq", "twos"]
+"""The kernel's schedulers."""
+
+
+def _parse_endpoint(value: object) -> Endpoint:
+    return Endpoint.parse(str(value))
+
+
+def _parse_whole_seconds(value: object) -> int:
+    seconds = parse_duration(value)
+    if not seconds.is_integer():
+        raise ValueError("must be whole seconds, like 300s")
+    return int(seconds)
+
+
+def _parse_policy(value: object) -> str:
+    try:
+        return POLICIES.get(str(value)).name
+    except PluginError as error:
+        raise ValueError(str(error)) from None
+
+
+EndpointField = Annotated[Endpoint, Unit("address and port", _parse_endpoint)]
+WholeSeconds = Annotated[int, Unit("duration", _parse_whole_seconds, show_duration)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=1000)]
+Interval = Annotated[Duration, msgspec.Meta(ge=0.01, le=86400)]
+Positive = Annotated[Duration, msgspec.Meta(gt=0)]
+
+
+class CadenceShape(msgspec.Struct, frozen=True, kw_only=True):
+    """When a check runs and how many results in a row decide: `check`, and among the options of one check."""
+
+    interval: Interval | None = None
+    fast_interval: Interval | None = None
+    timeout: Interval | None = None
+    rise: Count | None = None
+    fall: Count | None = None
+
+    def __post_init__(self) -> None:
+        if self.interval and self.fast_interval and self.fast_interval > self.interval:
+            raise ValueError(f"fast_interval: must be at most the interval, {show_duration(self.interval)}")
+
+
+class WeightsShape(msgspec.Struct, frozen=True, kw_only=True):
+    """How weights follow load."""
+
+    policy: Annotated[str, Unit("policy", _parse_policy)] | None = None
+    response: Positive | None = None
+    load: dict[Name, Annotated[float, msgspec.Meta(gt=0)]] | None = None
+    floor: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
+    ceiling: Annotated[float, msgspec.Meta(ge=1, le=1000)] | None = None
+    slow_start: Duration | None = None
+
+
+class DefaultsShape(msgspec.Struct, frozen=True, kw_only=True):
+    """The section `defaults`: what services inherit."""
+
+    scheduler: Scheduler = "wlc"
+    forwarding: Forwarding = Forwarding.MASQUERADE
+    on_failure: OnFailure = "remove"
+    drain_timeout: Duration = 300.0
+    check: CadenceShape = CadenceShape()
+    weights: WeightsShape = WeightsShape()
+
+
+class DestinationShape(msgspec.Struct, frozen=True, kw_only=True):
+    """A destination in its long form."""
+
+    address: Annotated[str, "where it listens, like 10.2.0.11:8080"]
+    weight: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 100
+    forwarding: Forwarding | None = None
+    agent: Name | None = None
+
+
+class ServiceShape(msgspec.Struct, frozen=True, kw_only=True):
+    """A virtual service."""
+
+    address: EndpointField | None = None
+    fwmark: Annotated[int, msgspec.Meta(ge=1, le=2**32 - 1)] | None = None
+    family: Family | None = None
+    protocol: Transport | None = None
+    scheduler: Scheduler | None = None
+    forwarding: Forwarding | None = None
+    persistence: Annotated[WholeSeconds, msgspec.Meta(ge=1, le=31 * 86400)] | None = None
+    persistence_netmask: int | str | None = None
+    fallback: EndpointField | None = None
+    min_healthy: Ratio = 0.0
+    on_failure: OnFailure | None = None
+    drain_timeout: Duration | None = None
+    check: CadenceShape = CadenceShape()
+    checks: tuple[Node, ...] = ()
+    weights: WeightsShape = WeightsShape()
+    destinations: Annotated[dict[Name, Node], "the realservers, like rs1: 10.2.0.11:8080"] = {}
+
+
+class DirectorShape(msgspec.Struct, frozen=True, kw_only=True):
+    """The section `director`."""
+
+    name: Name | None = None
+    table: Literal["kernel", "memory"] = "kernel"
+    listen: EndpointField = Endpoint("127.0.0.1", 8600)
+    on_exit: Literal["keep", "clear"] = "keep"
+    state_file: str | None = None
+    token_file: str | None = None
+
+
+class FileShape(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole file."""
+
+    director: DirectorShape = DirectorShape()
+    defaults: DefaultsShape = DefaultsShape()
+    services: Annotated[dict[Name, Node], "the virtual services by name"]
+
+
+def parse_prefix(mask: int | str, family: Family) -> int:
+    """Return a client netmask as a prefix length. It is written so, or as an IPv4 mask like 255.255.255.0."""
+    bits = 32 if family is Family.IPV4 else 128
+    text = str(mask).removeprefix("/")
+    if text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= bits:
+        return int(text)
+    if family is Family.IPV6:
+        raise ValueError("must be a prefix length from 1 to 128")
+    try:
+        network = ipaddress.IPv4Network(f"0.0.0.0/{text}")
+    except ValueError:
+        network = ipaddress.IPv4Network("0.0.0.0/0")
+    if str(network.netmask) != text or not network.prefixlen:
+        raise ValueError("must be a mask like 255.255.255.0, or a prefix length from 1 to 32")
+    return network.prefixlen

@@ -1,0 +1,116 @@
+"""The director as a process: everything put together, run until a signal, and taken apart again."""
+
+import asyncio
+import contextlib
+import logging
+import resource
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+
+from feedback.checks.runner import Runner
+from feedback.director import garbage
+from feedback.director.advice import advise
+from feedback.director.agents import Agents
+from feedback.director.api import make_app
+from feedback.director.config import DirectorConfig
+from feedback.director.events import EventLog
+from feedback.director.forwarder import Forwarder
+from feedback.director.listen import serving
+from feedback.director.loop import Director, agent_names
+from feedback.director.prober import Prober
+from feedback.director.receive import Receiver
+from feedback.director.state_file import load_state
+from feedback.director.table.contract import Table
+from feedback.director.table.dry import copy_of
+from feedback.director.table.kernel import KernelTable, read_sysctls
+from feedback.director.table.memory import MemoryTable
+from feedback.engine import Engine
+from feedback.errors import ConfigError, FeedbackError
+
+log = logging.getLogger(__name__)
+
+
+async def run_director(load: Callable[[], DirectorConfig], config: DirectorConfig, *, dry_run: bool) -> None:
+    """Run until SIGTERM or SIGINT; SIGHUP reloads. `load` reads the configuration again.
+
+    Raises FeedbackError when it can't start: the port is taken, the table can't be reached, the state is damaged.
+    """
+
+    async def read_again() -> DirectorConfig:
+        return await asyncio.to_thread(load)  # a thousand destinations take half a second
+
+    _raise_descriptor_limit()
+    events = EventLog(time.time)
+    state = load_state(config.state_file)
+    agents = Agents(agent_names(config), events.record, state.wishes)
+    async with contextlib.AsyncExitStack() as stack:
+        table = await stack.enter_async_context(_open_table(config, dry_run=dry_run))
+        engine = stack.enter_context(contextlib.closing(Engine(asyncio.get_running_loop())))
+        prober = Prober(Runner(engine), time.monotonic, lambda: director.wake())  # noqa: PLW0108 - made below
+        director = Director(
+            config, load=read_again, table=table, prober=prober, agents=agents, events=events, state=state
+        )
+        receiver = Receiver(agents, director.wake, time.monotonic, config.token)
+        app = make_app(director, receiver, director.counts, config.token)
+        # The port first: a second director on this host must not get as far as the table.
+        where = await stack.enter_async_context(serving(app, config.listen))
+        await director.start()
+        garbage.tune()
+        _say_started(config, events, f"http://{where}/", dry_run=dry_run)
+        await _run_until_signal(director, prober, table, dry_run=dry_run)
+        if config.on_exit == "clear":
+            await director.clear()
+
+
+async def _run_until_signal(director: Director, prober: Prober, table: Table, *, dry_run: bool) -> None:
+    """Run everything that runs. One task failing ends them all: the table stays, and whoever supervises starts anew."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with asyncio.TaskGroup() as group:
+        loop.add_signal_handler(signal.SIGHUP, lambda: group.create_task(_reload(director), name="reload"))
+        running = [
+            group.create_task(prober.run(), name="prober"),
+            group.create_task(director.run(), name="loop"),
+        ]
+        if isinstance(table, MemoryTable) and not dry_run:
+            running.append(group.create_task(Forwarder(table).run(), name="forwarder"))
+        await stop.wait()
+        log.info("ending; the table %s", "is cleared" if director.config.on_exit == "clear" else "stays as it is")
+        for task in running:
+            task.cancel()
+
+
+@contextlib.asynccontextmanager
+async def _open_table(config: DirectorConfig, *, dry_run: bool) -> AsyncIterator[Table]:
+    table: Table = KernelTable() if config.table == "kernel" else MemoryTable()
+    try:
+        yield await copy_of(table) if dry_run else table
+    finally:
+        await table.close()
+
+
+async def _reload(director: Director) -> None:
+    """Reload on SIGHUP; what is wrong with the configuration has been told as an event."""
+    with contextlib.suppress(ConfigError):
+        try:
+            await director.reload()
+        except FeedbackError as error:
+            director.events.record("config", f"configuration not reloaded: {error}")
+
+
+def _say_started(config: DirectorConfig, events: EventLog, url: str, *, dry_run: bool) -> None:
+    log.info("running, table=%s dashboard=%s", config.table, url)
+    if dry_run:
+        events.record("config", "dry run: nothing is written to the table; what follows is what would be")
+    warnings = [*config.warnings, *(advise(config, read_sysctls()) if config.table == "kernel" else ())]
+    for warning in warnings:
+        events.record("warning", warning)
+
+
+def _raise_descriptor_limit() -> None:
+    """Allow as many open files as the administrator does: each running check has a socket."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,57 @@
+"""What the director knows at one moment, as frozen values: the shape of the API, the dashboard and /metrics."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from feedback.model import Admin, AgentState, Health, Outcome
+
+
+class CheckView(msgspec.Struct, frozen=True, kw_only=True):
+    """One check of one destination. `outcome` is unknown and `detail` empty before its first run."""
+
+    name: str
+    health: Health
+    outcome: Outcome
+    reason: str
+    detail: str
+    duration_seconds: float
+
+
+class DestinationView(msgspec.Struct, frozen=True, kw_only=True):
+    """One destination, and why it is as it is."""
+
+    name: str
+    address: str
+    health: Health
+    admin: Admin
+    in_table: bool
+    weight: int
+    base_weight: int
+    utilization: float | None
+    metrics: Mapping[str, float]
+    agent: AgentState
+    active_connections: int
+    inactive_connections: int
+    checks: tuple[CheckView, ...]
+    why: str
+
+
+class ServiceView(msgspec.Struct, frozen=True, kw_only=True):
+    """One virtual service. `fallback` is its address where one is configured."""
+
+    name: str
+    address: str
+    protocol: str
+    scheduler: str
+    forwarding: str
+    fallback: str | None
+    fallback_in_table: bool
+    destinations: tuple[DestinationView, ...]
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole director at one moment."""
+
+    director: str
+    services: tuple[ServiceView, ...]

@@ -1,0 +1,537 @@
+"""director.yaml as frozen values: what is inherited, what is a default, and what is refused in which words."""
+
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from feedback.director.config import Cadence, DirectorConfig, ServiceConfig, WeightsConfig
+from feedback.director.config_file import load_director_config
+from feedback.director.config_shape import parse_prefix
+from feedback.errors import ConfigError
+from feedback.model import Endpoint, Family, Forwarding, ServiceKey, Transport
+from feedback.secret import Secret
+from tests import made_up
+
+Load = Callable[[str], DirectorConfig]
+Refuse = Callable[[str], list[str]]
+LoadService = Callable[[str], ServiceConfig]
+
+
+@pytest.fixture(autouse=True)
+def plugins() -> Iterator[None]:
+    with made_up.plugins():
+        yield
+
+
+@pytest.fixture
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
+    """Return a function that loads a text as director.yaml of the working directory."""
+    monkeypatch.chdir(tmp_path)
+
+    def read(text: str) -> DirectorConfig:
+        Path("director.yaml").write_text(dedent(text))
+        return load_director_config("director.yaml")
+
+    return read
+
+
+@pytest.fixture
+def refuse(load: Load) -> Refuse:
+    """Return a function that loads a text and returns everything wrong with it."""
+
+    def read(text: str) -> list[str]:
+        with pytest.raises(ConfigError) as raised:
+            load(text)
+        return list(raised.value.problems)
+
+    return read
+
+
+@pytest.fixture
+def service(load: Load) -> LoadService:
+    """Return a function that loads the lines of one service."""
+
+    def read(text: str) -> ServiceConfig:
+        return load("services:\n  web:\n" + "".join(f"    {line}\n" for line in dedent(text).splitlines())).services[
+            "web"
+        ]
+
+    return read
+
+
+@pytest.fixture
+def refuse_service(refuse: Refuse) -> Refuse:
+    """Return a function that loads the lines of one service and returns what is wrong, without file and path."""
+
+    def read(text: str) -> list[str]:
+        problems = refuse("services:\n  web:\n" + "".join(f"    {line}\n" for line in dedent(text).splitlines()))
+        return [problem.partition(": ")[2].removeprefix("services.") for problem in problems]
+
+    return read
+
+
+AN_ENDPOINT = "an IP address and a port, like 192.0.2.10:80 or [2001:db8::10]:80"
+SMALL = "address: 192.0.2.10:80\ndestinations: {rs1: 10.2.0.11:8080}\n"
+TWINS = """\
+services:
+  a: {address: 192.0.2.10:80, destinations: {}}
+  b: {address: 192.0.2.10:80, destinations: {}}
+  c: {address: 192.0.2.10:80, protocol: udp, destinations: {}}
+  d: {fwmark: 1, destinations: {}}
+  e: {fwmark: 1, destinations: {}}
+  f: {fwmark: 1, family: ipv6, destinations: {}}
+"""
+MARK = "fwmark: 7\ndestinations: {rs1: 10.2.0.11}\n"
+
+
+def test_everything_is_read(load: Load) -> None:
+    config = load("""\
+        director:
+          name: lvs1
+          table: memory
+          listen: "[::1]:8601"
+          on_exit: clear
+          state_file: /tmp/state
+        services:
+          web:
+            address: 192.0.2.10:80
+            protocol: udp
+            scheduler: wrr
+            forwarding: direct
+            persistence: 5m
+            persistence_netmask: 255.255.255.0
+            fallback: 10.2.0.9:80
+            min_healthy: 0.5
+            on_failure: quiesce
+            drain_timeout: 0s
+            check: {interval: 10s, fast_interval: 1s, timeout: 3s, rise: 1, fall: 4}
+            checks:
+              - page: {path: /alive, status: [200, 2xx], port: 9000, fall: 1}
+              - knock
+              - page:
+            weights:
+              policy: moody
+              response: 20s
+              load: {cpu: 1, queue.mail: 0.5}
+              floor: 0.1
+              ceiling: 5
+              slow_start: 30s
+            destinations:
+              rs1: {address: 10.2.0.11:80, weight: 50, forwarding: masquerade, agent: host1}
+              rs2: 10.2.0.12:80
+        """)
+    web = config.services["web"]
+    assert (config.name, config.table, config.listen) == ("lvs1", "memory", Endpoint("::1", 8601))
+    assert (config.on_exit, config.state_file, config.token, config.warnings) == ("clear", "/tmp/state", None, ())
+    assert (web.name, web.key) == ("web", ServiceKey(Family.IPV4, "udp", "192.0.2.10", 80))
+    assert (web.scheduler, web.forwarding) == ("wrr", Forwarding.DIRECT)
+    assert (web.persistence_seconds, web.persistence_prefix) == (300, 24)
+    assert (web.fallback, web.min_healthy_ratio) == (Endpoint("10.2.0.9", 80), 0.5)
+    assert (web.on_failure, web.drain_timeout_seconds) == ("quiesce", 0.0)
+    assert [check.name for check in web.checks] == ["page", "knock", "page#2"]
+    cadence = Cadence(interval_seconds=10.0, fast_interval_seconds=1.0, timeout_seconds=3.0, rise=1, fall=4)
+    assert web.checks[1].cadence == cadence == web.checks[2].cadence
+    assert web.checks[0].cadence.fall == 1
+    page: Any = web.checks[0].check
+    assert (page.path, page.status, page.port) == ("/alive", [200, "2xx"], 9000)
+    assert web.weights == WeightsConfig(
+        policy="moody",
+        response_seconds=20.0,
+        load={"cpu": 1.0, "queue.mail": 0.5},
+        floor_ratio=0.1,
+        ceiling_ratio=5.0,
+        slow_start_seconds=30.0,
+    )
+    first, second = web.destinations["rs1"], web.destinations["rs2"]
+    assert (first.key, first.base_weight, first.agent) == (Endpoint("10.2.0.11", 80), 50, "host1")
+    assert first.forwarding is Forwarding.MASQUERADE
+    assert (second.name, second.base_weight, second.agent) == ("rs2", 100, "rs2")
+    assert second.forwarding is Forwarding.DIRECT
+
+
+def test_defaults_are_those_of_the_documentation(load: Load) -> None:
+    config = load("services: {web: {address: 192.0.2.10:80, checks: [knock], destinations: {rs1: 10.2.0.11:8080}}}")
+    web = config.services["web"]
+    assert (config.name, config.table, config.listen) == (socket.gethostname(), "kernel", Endpoint("127.0.0.1", 8600))
+    assert (config.on_exit, config.state_file) == ("keep", "/var/lib/feedback/director.state")
+    assert (web.key.protocol, web.scheduler, web.forwarding) == (Transport.TCP, "wlc", Forwarding.MASQUERADE)
+    assert (web.persistence_seconds, web.persistence_prefix, web.fallback) == (0, None, None)
+    assert (web.min_healthy_ratio, web.on_failure, web.drain_timeout_seconds) == (0.0, "remove", 300.0)
+    assert web.checks[0].cadence == Cadence()
+    assert web.weights == WeightsConfig(policy="static")
+    assert web.destinations["rs1"].base_weight == 100
+
+
+def test_the_memory_table_has_no_state_file_unless_told(load: Load) -> None:
+    text = "director: {table: memory}\nservices: {web: {address: 192.0.2.10:80, destinations: {rs1: 10.2.0.11:80}}}"
+    assert load(text).state_file is None
+
+
+def test_services_inherit_and_override_the_defaults_key_by_key(load: Load) -> None:
+    config = load("""\
+        defaults:
+          scheduler: lc
+          forwarding: tunnel
+          on_failure: quiesce
+          drain_timeout: 1m
+          check: {interval: 8s, timeout: 4s, rise: 5}
+          weights: {policy: moody, floor: 0.2, load: {cpu: 1}}
+        services:
+          heir: {address: 192.0.2.10:80, checks: [knock], destinations: {rs1: 10.2.0.11:80}}
+          rebel:
+            address: 192.0.2.11:80
+            scheduler: rr
+            forwarding: masquerade
+            on_failure: remove
+            drain_timeout: 2m
+            check: {timeout: 1s}
+            weights: {floor: 0.3, load: {}}
+            checks: [{knock: {rise: 1}}]
+            destinations: {rs1: 10.2.0.11:80}
+        """)
+    heir, rebel = config.services["heir"], config.services["rebel"]
+    assert (heir.scheduler, heir.forwarding, heir.on_failure) == ("lc", Forwarding.TUNNEL, "quiesce")
+    assert (heir.drain_timeout_seconds, heir.destinations["rs1"].forwarding) == (60.0, Forwarding.TUNNEL)
+    assert (rebel.scheduler, rebel.forwarding, rebel.on_failure) == ("rr", Forwarding.MASQUERADE, "remove")
+    assert rebel.drain_timeout_seconds == 120.0
+    assert heir.checks[0].cadence == Cadence(
+        interval_seconds=8.0, fast_interval_seconds=2.0, timeout_seconds=4.0, rise=5, fall=3
+    )
+    assert rebel.checks[0].cadence == Cadence(
+        interval_seconds=8.0, fast_interval_seconds=2.0, timeout_seconds=1.0, rise=1, fall=3
+    )
+    assert (heir.weights.policy, heir.weights.floor_ratio, heir.weights.load) == ("moody", 0.2, {"cpu": 1.0})
+    assert (rebel.weights.policy, rebel.weights.floor_ratio, rebel.weights.load) == ("moody", 0.3, {})
+
+
+@pytest.mark.parametrize(
+    ("interval", "fast"), [("2s", 0.5), ("1s", 0.25), ("200ms", 0.1), ("50ms", 0.05), ("1m", 15.0)]
+)
+def test_the_fast_interval_is_a_quarter_within_bounds(service: LoadService, interval: str, fast: float) -> None:
+    web = service(f"{SMALL}checks: [knock]\ncheck: {{interval: {interval}}}")
+    assert web.checks[0].cadence.fast_interval_seconds == fast
+
+
+def test_an_inherited_fast_interval_gives_way_to_a_shorter_interval(load: Load) -> None:
+    config = load(
+        "defaults: {check: {interval: 10s, fast_interval: 2s}}\n"
+        "services: {web: {address: 192.0.2.10:80, check: {interval: 1s}, checks: [knock], destinations: {}}}"
+    )
+    assert config.services["web"].checks[0].cadence.fast_interval_seconds == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("address: 192.0.2.10:80\nprotocol: sctp", ServiceKey(Family.IPV4, "sctp", "192.0.2.10", 80)),
+        ("address: '[2001:DB8::10]:80'", ServiceKey(Family.IPV6, "tcp", "2001:db8::10", 80)),
+        ("fwmark: 0x10", ServiceKey(Family.IPV4, fwmark=16)),
+        ("fwmark: 7\nfamily: ipv6", ServiceKey(Family.IPV6, fwmark=7)),
+    ],
+)
+def test_a_service_is_known_by_its_address_or_its_mark(service: LoadService, text: str, key: ServiceKey) -> None:
+    assert service(f"{text}\ndestinations: {{}}").key == key
+
+
+def test_a_marks_destinations_may_have_no_port(service: LoadService) -> None:
+    web = service("fwmark: 7\nchecks: [{knock: {port: 80}}]\ndestinations: {a: 10.2.0.11, b: 10.2.0.12:80}")
+    assert [one.key for one in web.destinations.values()] == [Endpoint("10.2.0.11", 0), Endpoint("10.2.0.12", 80)]
+
+
+def test_tunnels_may_lead_to_the_other_family(service: LoadService) -> None:
+    web = service("address: 192.0.2.10:80\nforwarding: tunnel\ndestinations: {a: '[2001:db8::1]:80'}")
+    assert web.destinations["a"].key == Endpoint("2001:db8::1", 80)
+
+
+@pytest.mark.parametrize(
+    ("mask", "family", "prefix"),
+    [
+        ("255.255.255.0", Family.IPV4, 24),
+        ("/16", Family.IPV4, 16),
+        (32, Family.IPV4, 32),
+        ("255.255.255.255", Family.IPV4, 32),
+        (64, Family.IPV6, 64),
+        ("128", Family.IPV6, 128),
+    ],
+)
+def test_a_client_netmask_is_a_prefix_length(mask: int | str, family: Family, prefix: int) -> None:
+    assert parse_prefix(mask, family) == prefix
+
+
+@pytest.mark.parametrize("mask", [0, 33, "255.0.255.0", "0.0.0.255", "0.0.0.0", "abc", ""])
+def test_what_is_no_ipv4_netmask_is_refused(mask: int | str) -> None:
+    with pytest.raises(ValueError, match=r"^must be a mask like 255\.255\.255\.0, or a prefix length from 1 to 32$"):
+        parse_prefix(mask, Family.IPV4)
+
+
+@pytest.mark.parametrize("mask", [0, 129, "255.255.255.0", "ffff::"])
+def test_what_is_no_ipv6_prefix_is_refused(mask: int | str) -> None:
+    with pytest.raises(ValueError, match=r"^must be a prefix length from 1 to 128$"):
+        parse_prefix(mask, Family.IPV6)
+
+
+@pytest.mark.parametrize(("mask", "prefix"), [("255.255.255.0", 24), ("255.255.255.255", None), ("32", None)])
+def test_a_netmask_of_full_length_is_none(service: LoadService, mask: str, prefix: int | None) -> None:
+    web = service(f"{SMALL}persistence: 60s\npersistence_netmask: {mask}")
+    assert web.persistence_prefix == prefix
+
+
+def test_a_token_is_read_from_its_file(load: Load, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("0123456789abcdef\n")
+    token.chmod(0o600)
+    config = load(
+        f"director: {{listen: 0.0.0.0:8600, token_file: {token}}}\n"
+        "services: {web: {address: 192.0.2.10:80, destinations: {rs1: 10.2.0.11:80}}}"
+    )
+    assert config.token == Secret("0123456789abcdef")
+
+
+def test_ten_mistakes_are_ten_lines(refuse: Refuse) -> None:
+    problems = refuse("""\
+        director:
+          listen: 0.0.0.0:8600
+          colour: red
+        defaults:
+          check: {interval: 2}
+        services:
+          web:
+            address: 192.0.2.10:80
+            schedular: wlc
+            persistence: 1500ms
+            checks:
+              - page: {path: alive}
+            weights:
+              policy: hopeful
+            destinations:
+              rs1: 10.2.0.11
+              rs2: {address: 10.2.0.12:8080, weight: 70000}
+              rs3: "[2001:db8::13]:8080"
+        """)
+    policies = "availability, equalize, moody, static"
+    assert problems == [
+        (
+            "director.yaml:2: director.listen: 0.0.0.0:8600 is open to other hosts and needs token_file: "
+            "a file with a token for agents and operators"
+        ),
+        (
+            "director.yaml:3: director.colour: unknown key; "
+            "known keys: listen, name, on_exit, state_file, table, token_file"
+        ),
+        "director.yaml:5: defaults.check.interval: must have a unit, like 2s",
+        "director.yaml:9: services.web.schedular: unknown key; did you mean scheduler?",
+        "director.yaml:10: services.web.persistence: must be whole seconds, like 300s",
+        'director.yaml:12: services.web.checks[0].page.path: must start with "/"',
+        f'director.yaml:14: services.web.weights.policy: there is no policy "hopeful"; there are: {policies}',
+        (
+            'director.yaml:16: services.web.destinations.rs1: "10.2.0.11" has no port: '
+            "write it like 192.0.2.10:80 or [2001:db8::10]:80"
+        ),
+        "director.yaml:17: services.web.destinations.rs2.weight: must be from 0 to 65535, not 70000",
+        (
+            "director.yaml:18: services.web.destinations.rs3: must be ipv4 like the service: "
+            "only tunnel forwarding goes from one to the other"
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        ("- a", ["director.yaml:1: must be a mapping, not a list"]),
+        ("director: {}", ["director.yaml:1: services: is missing: the virtual services by name"]),
+        ("services:", ["director.yaml:1: services: must have at least one service"]),
+        (
+            "services: {a b: {}}",
+            ['director.yaml:1: services.a b: must be a name: letters, digits, ".", "_" and "-", at most 128'],
+        ),
+        ("services: {web: 5}", ["director.yaml:1: services.web: must be a mapping, not 5"]),
+        (
+            "services: {web: }",
+            [
+                "director.yaml:1: services.web.destinations: is missing: the realservers, like rs1: 10.2.0.11:8080",
+                "director.yaml:1: services.web: must have an address, like 192.0.2.10:80, or a fwmark",
+            ],
+        ),
+        (
+            "director: {listen: 5}\nservices: {web: {address: 192.0.2.10:80, destinations: {a: 10.0.0.1:80}}}",
+            [f'director.yaml:1: director.listen: "5" must be {AN_ENDPOINT}'],
+        ),
+        (
+            (
+                "director: {listen: 0.0.0.0:8600, token_file: /no/token}\n"
+                "services: {web: {address: 192.0.2.10:80, destinations: {a: 10.0.0.1:80}}}"
+            ),
+            ["director.yaml:1: director.token_file: /no/token can't be read: No such file or directory"],
+        ),
+        (
+            TWINS,
+            [
+                "director.yaml:3: services.b.address: tcp 192.0.2.10:80 is the service a already",
+                "director.yaml:6: services.e.fwmark: fwmark 1 ipv4 is the service d already",
+            ],
+        ),
+        (
+            "defaults: {forwarding: tunel}\nservices: {web: {address: 192.0.2.10:80, destinations: {a: '[::1]:80'}}}",
+            ['director.yaml:1: defaults.forwarding: must be masquerade, direct or tunnel, not "tunel"'],
+        ),
+        (
+            (
+                "defaults: {weights: {policy: nope}}\nservices: {a: {address: 192.0.2.10:80, destinations: {}}, "
+                "b: {address: 192.0.2.11:80, destinations: {}}}"
+            ),
+            [
+                (
+                    'director.yaml:1: defaults.weights.policy: there is no policy "nope"; '
+                    "there are: availability, equalize, moody, static"
+                )
+            ],
+        ),
+    ],
+)
+def test_what_is_wrong_with_the_file(refuse: Refuse, text: str, problems: list[str]) -> None:
+    assert refuse(text) == problems
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        (SMALL + "fwmark: 1", ["web.fwmark: must be left out: the service has an address already"]),
+        (MARK + "protocol: tcp", ["web.protocol: must be left out: a firewall mark goes for all protocols"]),
+        (SMALL + "family: ipv4", ["web.family: must be left out: it goes with a fwmark; an address shows its own"]),
+        (MARK.replace("7", "0"), ["web.fwmark: must be from 1 to 4294967295, not 0"]),
+        (
+            SMALL.replace("192.0.2.10:80", "web:80"),
+            [f'web.address: "web:80" must be {AN_ENDPOINT}'],
+        ),
+        (SMALL + "persistence: 0s", ['web.persistence: must be from 1s to 744h, not "0s"']),
+        (SMALL + "persistence_netmask: 24", ["web.persistence_netmask: goes with persistence, and there is none"]),
+        (
+            SMALL + "persistence: 1m\npersistence_netmask: 40",
+            ["web.persistence_netmask: must be a mask like 255.255.255.0, or a prefix length from 1 to 32"],
+        ),
+        (
+            SMALL + "scheduler: best",
+            ['web.scheduler: must be rr, wrr, lc, wlc, lblc, lblcr, sh, mh, dh, fo, ovf, sed, nq or twos, not "best"'],
+        ),
+        (SMALL + "fallback: 10.2.0.11:8080", ["web.fallback: must be another server than the destination rs1"]),
+        (
+            SMALL + "fallback: '[::1]:80'",
+            ["web.fallback: must be ipv4 like the service: only tunnel forwarding goes from one to the other"],
+        ),
+        (
+            SMALL.replace("8080", "80") + "forwarding: direct\nfallback: 127.0.0.1:8080",
+            ["web.fallback: must have the service's port, 80: direct forwarding does not change ports"],
+        ),
+        (
+            SMALL + "forwarding: tunnel",
+            ["web.destinations.rs1: must have the service's port, 80: tunnel forwarding does not change ports"],
+        ),
+        (
+            "address: 192.0.2.10:80\ndestinations: {a: {address: 10.2.0.1:81, forwarding: direct}}",
+            ["web.destinations.a.address: must have the service's port, 80: direct forwarding does not change ports"],
+        ),
+        (
+            "address: 192.0.2.10:80\ndestinations: {a: 10.2.0.1:80, b: {address: 10.2.0.1:80}}",
+            ["web.destinations.b.address: 10.2.0.1:80 is the address of a already"],
+        ),
+        (
+            "address: 192.0.2.10:80\ndestinations: {a: {weight: 1}}",
+            ["web.destinations.a.address: is missing: where it listens, like 10.2.0.11:8080"],
+        ),
+        (
+            "address: 192.0.2.10:80\ndestinations: {a: [10.2.0.1:80]}",
+            ["web.destinations.a: must be a mapping, not a list"],
+        ),
+        (
+            SMALL + "checks: [nothing: {}, 5]",
+            ["web.checks[1]: must be a check like tcp, or a check and its options like http: {path: /alive}"],
+        ),
+        (
+            SMALL + "checks: [{page: {}, knock: {}}]",
+            ["web.checks[0]: must be a check like tcp, or a check and its options like http: {path: /alive}"],
+        ),
+        (
+            SMALL + "checks: [{page: {interval: 1s, fast_interval: 2s}}]",
+            ["web.checks[0].page.fast_interval: must be at most the interval, 1s"],
+        ),
+        (SMALL + "checks: [{page: {tiemout: 2s}}]", ["web.checks[0].page.tiemout: unknown key; did you mean timeout?"]),
+        (SMALL + "checks: [{page: [a]}]", ["web.checks[0].page: must be a mapping, not a list"]),
+        (
+            SMALL + "check: {rise: 0, timeout: 0s}",
+            ['web.check.timeout: must be from 10ms to 24h, not "0s"', "web.check.rise: must be from 1 to 1000, not 0"],
+        ),
+        (MARK + "checks: [page: {port: 80}, knock]", ["web.checks[1]: must have a port: the destination rs1 has none"]),
+        (
+            SMALL + "weights: {floor: 0, ceiling: 0.5, response: 0s}",
+            [
+                'web.weights.response: must be more than 0s, not "0s"',
+                "web.weights.floor: must be more than 0 and at most 1, not 0",
+                "web.weights.ceiling: must be from 1 to 1000, not 0.5",
+            ],
+        ),
+        (SMALL + "weights: {load: {cpu: -1}}", ["web.weights.load.cpu: must be more than 0, not -1"]),
+        (SMALL + "weights: {policy: moody, floor: 0.6}", ["web.weights.floor: must be at most 0.5 for this policy"]),
+    ],
+)
+def test_what_is_wrong_with_a_service(refuse_service: Refuse, text: str, problems: list[str]) -> None:
+    found = refuse_service(text)
+    if "nothing" in text:
+        assert found.pop(0).startswith('web.checks[0].nothing: there is no check "nothing"; there are: ')
+    assert found == problems
+
+
+def test_what_is_seldom_meant_is_a_warning(load: Load) -> None:
+    config = load("""\
+        services:
+          bare: {address: 192.0.2.10:80, destinations: {rs1: 10.2.0.11:80}}
+          empty: {address: 192.0.2.11:80, weights: &w {policy: moody}, destinations: {}}
+          blind: {address: 192.0.2.12:80, scheduler: rr, weights: *w, checks: [knock], destinations: {a: 10.2.0.1:80}}
+          ranks: {address: 192.0.2.13:80, scheduler: fo, weights: *w, checks: [knock], destinations: {a: 10.2.0.1:80}}
+          plain: {address: 192.0.2.14:80, scheduler: rr, checks: [knock], destinations: {a: 10.2.0.1:80}}
+          all: {address: 192.0.2.15:80, scheduler: sh, checks: [tcp], destinations: &d {a: 10.2.0.1:80, b: 10.2.0.2:80}}
+          over: {address: 192.0.2.16:80, scheduler: sh, checks: [knock], destinations: {<<: *d, c: 10.2.0.3:80}}
+        """)
+    assert config.warnings == (
+        "director.yaml:2: services.bare: has no checks: its destinations are used whether they work or not",
+        "director.yaml:3: services.empty: has no destinations",
+        "director.yaml:4: services.blind: the scheduler rr does not look at weights: the policy moody changes nothing",
+        "director.yaml:5: services.ranks: the scheduler fo takes weights for ranks or limits: moody would move them",
+        (
+            "director.yaml:8: services.over: the scheduler sh has 256 places, one for each unit of weight, and the "
+            "weights add up to 300: its last destinations get few clients or none"
+        ),
+    )
+
+
+def test_a_loopback_address_that_a_kernel_masquerades_to_is_a_warning(load: Load) -> None:
+    text = """\
+        director: {table: kernel}
+        services:
+          web:
+            address: 192.0.2.10:80
+            fallback: 127.0.0.1:8080
+            checks: [knock]
+            destinations: {rs1: 10.2.0.11:80, rs2: {address: 127.0.0.2:80, forwarding: direct}, rs3: 127.0.0.3:80}
+          six: {address: "[2001:db8::10]:80", fallback: "[::1]:8080", checks: [knock], destinations: {}}
+        """
+    out_of_reach = (
+        "is out of clients' reach: the kernel masquerades nothing from outside to a loopback address; "
+        "write another address of this host"
+    )
+    assert load(text).warnings == (
+        f"director.yaml:5: services.web.fallback: 127.0.0.1:8080 {out_of_reach}",
+        f"director.yaml:7: services.web.destinations.rs3: 127.0.0.3:80 {out_of_reach}",
+        "director.yaml:8: services.six: has no destinations",
+        f"director.yaml:8: services.six.fallback: [::1]:8080 {out_of_reach}",
+    )
+    assert load(text.replace("kernel", "memory")).warnings == ("director.yaml:8: services.six: has no destinations",)
+
+
+def test_two_configurations_of_one_text_are_equal(load: Load) -> None:
+    text = "services: {web: {address: 192.0.2.10:80, checks: [{page: {path: /a}}], destinations: {rs1: 10.2.0.11:80}}}"
+    assert load(text) == load(text)
