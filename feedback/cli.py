@@ -1,0 +1,137 @@
+"""The frame of the command line: finds the command, runs it, and turns whatever happens into words and a status.
+
+Only the module of the command that is asked for is imported.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from types import ModuleType
+from typing import NoReturn
+
+import msgspec
+
+from feedback import __version__
+from feedback.errors import ConfigError, FeedbackError
+
+DEBUG_VARIABLE = "FEEDBACK_DEBUG"
+DIRECTOR_EXTRA = frozenset({"aiohttp", "prometheus_client", "rich", "uvloop"})
+"""What `lvs-feedback[director]` brings: without it these can't be imported."""
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+
+class Command(msgspec.Struct, frozen=True):
+    """A command: its module in `feedback.commands`, its line of help, and its exit statuses."""
+
+    module: str
+    help: str
+    usage_status: int = 2
+    failed_status: int = 1
+
+
+COMMANDS = {
+    "director": Command("director", "run the controller on a director"),
+    "agent": Command("agent", "run the agent on a realserver, or tell it to drain"),
+    "check": Command("check", "run one check once", usage_status=3, failed_status=3),  # a plugin's 1 is a warning
+    "status": Command("status", "show services, destinations, weights, load, health, and why"),
+    "drain": Command("admin", "let a destination's connections end, and send it no new ones"),
+    "maintain": Command("admin", "take a destination out of service for maintenance"),
+    "enable": Command("admin", "bring a destination back from drain or maintenance"),
+    "reload": Command("reload", "have the director read its configuration again"),
+    "events": Command("events", "show what the director changed, and why"),
+    "plugins": Command("plugins", "show the known checks, sources and policies with their options"),
+    "demo": Command("demo", "run a whole cluster on this host: nothing to install, no root"),
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser with the exit status of its command."""
+
+    usage_status = 2
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and how it goes."""
+        self.print_usage(sys.stderr)
+        self.exit(self.usage_status, f"{self.prog}: {message}\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    name = next((word for word in words if not word.startswith("-")), "")
+    command = COMMANDS.get(name, Command("", ""))
+    try:
+        return _run(name, command, words)
+    except ConfigError as error:
+        return _say(str(error), command.usage_status)
+    except FeedbackError as error:
+        return _say(f"feedback {name}: {error}", command.failed_status)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        return _close_output()
+    except Exception as error:  # noqa: BLE001 - nobody but the developer is helped by a traceback
+        return _explain(name, error, command.failed_status, debug="--debug" in words)
+
+
+def _run(name: str, command: Command, words: Sequence[str]) -> int:
+    module = importlib.import_module(f"feedback.commands.{command.module}") if command.module else None
+    parser = _parser(name, module)
+    arguments, rest = parser.parse_known_args(words)
+    if "options" in arguments and not any(word.startswith("-") for word in rest):
+        arguments.options += rest  # argparse takes `key=value` words only up to the next `--option`
+    elif rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    status: int = module.run(arguments) if module else 2  # argparse has refused what is no command
+    sys.stdout.flush()
+    return status
+
+
+def _parser(name: str, module: ModuleType | None) -> Parser:
+    """Return the whole parser, with the arguments of the one command that is asked for."""
+    parser = Parser(prog="feedback", description="Health checks and load feedback for Linux Virtual Server (IPVS).")
+    parser.add_argument("--version", action="version", version=f"feedback {__version__}")
+    parser.usage_status = COMMANDS[name].usage_status if module else 2
+    _add_debug(parser)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
+    for other, command in COMMANDS.items():
+        sub = commands.add_parser(other, help=command.help, description=f"{command.help[0].upper()}{command.help[1:]}.")
+        sub.usage_status = command.usage_status
+        if other == name and module is not None:
+            _add_debug(sub)
+            module.configure(sub)
+    return parser
+
+
+def _add_debug(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--debug",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help=f"show where an unexpected error comes from (or set {DEBUG_VARIABLE}=1)",
+    )
+
+
+def _say(sentence: str, status: int) -> int:
+    sys.stderr.write(f"{sentence}\n")
+    return status
+
+
+def _explain(name: str, error: Exception, status: int, *, debug: bool) -> int:
+    missing = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if missing in DIRECTOR_EXTRA:
+        return _say(f"feedback {name} needs the director extra: pip install 'lvs-feedback[director]'", status)
+    if debug or os.environ.get(DEBUG_VARIABLE, "0") not in {"", "0"}:
+        traceback.print_exception(error)
+    words = " ".join(f"{type(error).__name__}: {error}".split())
+    return _say(f"feedback {name}: unexpected error: {words} (--debug shows where)", status)
+
+
+def _close_output() -> int:
+    """Whoever read the output has gone: end as quietly, without the interpreter's own last flush."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1

@@ -1,0 +1,124 @@
+"""`feedback status`: services, destinations, weights, load, health, and why."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from feedback.commands.client import add_client_arguments, make_client, service_path
+from feedback.director.events import one_line
+from feedback.director.snapshot import DestinationView, ServiceView, Snapshot
+from feedback.model import Admin, Health
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+HEADINGS = ("destination", "address", "health", "admin", "weight", "base", "load", "active", "inactive", "agent", "why")
+NUMBERS = frozenset({"weight", "base", "load", "active", "inactive"})
+LEAST_COLUMNS = 110
+"""In fewer, a table would cut what it can't wrap; plain lines go on in the next one."""
+COLOURS = {
+    Health.UP: "green",
+    Health.DOWN: "bold red",
+    Health.UNKNOWN: "yellow",
+    Admin.DRAIN: "cyan",
+    Admin.MAINTENANCE: "cyan",
+    "stale": "yellow",
+    "out": "dim",
+}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("service", nargs="?", metavar="SERVICE", help="show only this service")
+    parser.add_argument("--json", action="store_true", help="print JSON, as GET /api/v1/services has it")
+    add_client_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the status."""
+    client = make_client(arguments)
+    if arguments.service is None:
+        services = client.get("/api/v1/services", Snapshot).services
+    else:
+        services = (client.get(service_path(arguments.service), ServiceView),)
+    if arguments.json:
+        text = msgspec.json.format(msgspec.json.encode({"services": services})).decode() + "\n"
+    else:
+        text = "\n".join(map(as_text, services)) or "no service is configured\n"
+    if arguments.json or not (sys.stdout.isatty() and _print_in_colour(services)):
+        sys.stdout.write(text)
+    return 0
+
+
+def headline(service: ServiceView) -> str:
+    """Return `web: tcp 192.0.2.10:80, wlc, masquerade, fallback 127.0.0.1:8080 serves`."""
+    parts = [f"{service.protocol} {service.address}".strip(), service.scheduler, service.forwarding]
+    if service.fallback is not None:
+        parts.append(f"fallback {service.fallback} {'SERVES' if service.fallback_in_table else 'stands by'}")
+    return one_line(f"{service.name}: {', '.join(parts)}")
+
+
+def row(seen: DestinationView) -> tuple[str, ...]:
+    """Return a destination's cells, one for each heading; what servers have said made printable."""
+    cells = (
+        seen.name,
+        seen.address,
+        seen.health,
+        seen.admin,
+        str(seen.weight) if seen.in_table else "out",
+        str(seen.base_weight),
+        "-" if seen.utilization is None else f"{seen.utilization:.2f}",
+        str(seen.active_connections),
+        str(seen.inactive_connections),
+        seen.agent,
+        seen.why,
+    )
+    return tuple(map(one_line, cells))
+
+
+def as_text(service: ServiceView) -> str:
+    """Return a service as its headline and aligned columns."""
+    rows = [HEADINGS, *map(row, service.destinations)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "".join(f"{line}\n" for line in (headline(service), *(_aligned(cells, widths) for cells in rows)))
+
+
+def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
+    placed = (
+        cell.rjust(width) if heading in NUMBERS else cell.ljust(width)
+        for heading, cell, width in zip(HEADINGS, cells, widths, strict=True)
+    )
+    return f"  {'  '.join(placed)}".rstrip()
+
+
+def _print_in_colour(services: Sequence[ServiceView]) -> bool:
+    """Print tables in the terminal's width. Return False where that is too narrow, or rich is not installed."""
+    try:
+        from rich.console import Console  # noqa: PLC0415 - only a terminal needs it, and an agent's host may lack it
+    except ImportError:
+        return False
+    console = Console(highlight=False)
+    if console.width < LEAST_COLUMNS:
+        return False
+    for service in services:
+        console.print(_table(service))
+        console.print()
+    return True
+
+
+def _table(service: ServiceView) -> "RenderableType":
+    from rich.table import Table  # noqa: PLC0415 - as above
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    table = Table(title=Text(headline(service)), title_justify="left", box=None, header_style="dim", pad_edge=False)
+    for heading in HEADINGS:
+        wraps = heading == "why"
+        table.add_column(
+            heading, justify="right" if heading in NUMBERS else "left", no_wrap=not wraps, ratio=1 if wraps else None
+        )
+    for seen in service.destinations:
+        table.add_row(*(Text(cell, style=COLOURS.get(cell, "")) for cell in row(seen)))
+    return table

@@ -1,0 +1,119 @@
+"""`feedback status`: what it prints, for people and for programs."""
+
+import json
+import sys
+
+import pytest
+
+from feedback.cli import main
+from feedback.commands.status import as_text, headline
+from feedback.model import Admin, AgentState, Health
+from tests.commands.threads import director
+from tests.director.fake_control import FakeControl, make_destination, make_service
+
+WEB = make_service(
+    "web",
+    make_destination("rs1"),
+    make_destination(
+        "rs2",
+        address="10.2.0.12:8080",
+        health=Health.DOWN,
+        in_table=False,
+        weight=0,
+        utilization=None,
+        agent=AgentState.ABSENT,
+        active_connections=0,
+        inactive_connections=0,
+        why="down, removed: http check failed 3 of 3: refused",
+    ),
+    make_destination("rs3", weight=0, admin=Admin.DRAIN, why="drained by the operator: 12 connections left"),
+    fallback="127.0.0.1:8080",
+)
+
+
+def test_a_service_is_a_headline_and_aligned_columns() -> None:
+    assert as_text(WEB) == (
+        "web: tcp 192.0.2.10:80, wlc, masquerade, fallback 127.0.0.1:8080 stands by\n"
+        "  destination  address         health  admin    weight  base  load  active  inactive  agent      why\n"
+        "  rs1          10.2.0.11:8080  up      enabled      87   100  0.62      12         3  connected  "
+        "up; weight 87 of base 100\n"
+        "  rs2          10.2.0.12:8080  down    enabled     out   100     -       0         0  absent     "
+        "down, removed: http check failed 3 of 3: refused\n"
+        "  rs3          10.2.0.11:8080  up      drain         0   100  0.62      12         3  connected  "
+        "drained by the operator: 12 connections left\n"
+    )
+
+
+def test_a_headline_says_when_the_fallback_serves_and_needs_no_protocol() -> None:
+    service = make_service(
+        "marked", protocol="", address="fwmark 80 ipv4", fallback="127.0.0.1:1", fallback_in_table=True
+    )
+    assert headline(service) == "marked: fwmark 80 ipv4, wlc, masquerade, fallback 127.0.0.1:1 SERVES"
+    assert headline(make_service("web")) == "web: tcp 192.0.2.10:80, wlc, masquerade"
+
+
+def test_what_servers_say_can_not_drive_the_terminal() -> None:
+    text = as_text(make_service("web", make_destination(why="content (\x1b[2J\nrm)")))
+    assert text.splitlines()[-1].endswith(r"content (\x1b[2J\nrm)")
+
+
+@pytest.mark.loopback
+def test_without_a_terminal_it_is_plain_text(capsys: pytest.CaptureFixture[str]) -> None:
+    with director(FakeControl(WEB, make_service("dns"))) as there:
+        assert main(["status", "--director", there.url]) == 0
+    output = capsys.readouterr().out
+    assert output == as_text(WEB) + "\n" + as_text(make_service("dns"))
+
+
+@pytest.mark.loopback
+def test_one_service_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    with director(FakeControl(WEB, make_service("dns"))) as there:
+        assert main(["status", "dns", "--director", there.url]) == 0
+        assert capsys.readouterr().out.startswith("dns: ")
+        assert main(["status", "ntp", "--director", there.url]) == 1
+    assert capsys.readouterr().err == 'feedback status: there is no service "ntp"; there are: web, dns\n'
+
+
+@pytest.mark.loopback
+def test_json_has_what_the_api_has(capsys: pytest.CaptureFixture[str]) -> None:
+    with director(FakeControl(WEB)) as there:
+        assert main(["status", "--json", "--director", there.url]) == 0
+    services = json.loads(capsys.readouterr().out)["services"]
+    assert [seen["name"] for seen in services[0]["destinations"]] == ["rs1", "rs2", "rs3"]
+    assert services[0]["destinations"][1]["utilization"] is None
+
+
+@pytest.mark.loopback
+def test_a_terminal_gets_a_table_in_its_width(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "140")
+    monkeypatch.setenv("TERM", "xterm")
+    with director(FakeControl(WEB)) as there:
+        assert main(["status", "--director", there.url]) == 0
+    output = capsys.readouterr().out
+    assert "\x1b[1;31mdown" in output
+    assert "drained by the operator" in output
+
+
+@pytest.mark.loopback
+def test_a_narrow_terminal_gets_plain_text_with_nothing_cut(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    with director(FakeControl(WEB)) as there:
+        assert main(["status", "--director", there.url]) == 0
+    assert capsys.readouterr().out == as_text(WEB)
+
+
+@pytest.mark.loopback
+def test_a_terminal_without_rich_gets_plain_text(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    with director(FakeControl(WEB)) as there:
+        assert main(["status", "--director", there.url]) == 0
+    assert capsys.readouterr().out == as_text(WEB)
