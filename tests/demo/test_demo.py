@@ -1,0 +1,164 @@
+"""The demo as a user runs it: one command, real processes, and what is left when it has ended."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from feedback.demo.cluster import CHECK_INTERVAL_SECONDS, CHECK_TIMEOUT_SECONDS, FALL, SPEEDS
+from feedback.demo.figures import FINISH, PHASE_SHARES, Figures
+
+pytestmark = [pytest.mark.loopback, pytest.mark.timeout(150)]
+
+PROCESSES = 1 + 2 * len(SPEEDS) + 1  # a director, realservers with agents, a client
+
+
+class Running:
+    """A demo that runs as its own process, with a directory of its own for temporary files."""
+
+    def __init__(self, process: asyncio.subprocess.Process, ports: tuple[int, int], temporary: Path) -> None:
+        self.process = process
+        self.ports = ports
+        self.temporary = temporary
+
+    def children(self) -> list[int]:
+        """Return the process ids of its children."""
+        return [
+            int(stat.parent.name) for stat in Path("/proc").glob("[0-9]*/stat") if _parent(stat) == self.process.pid
+        ]
+
+    def child(self, words: bytes) -> int:
+        """Return the process id of the first child with these words in its command line."""
+        lines = {pid: Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ") for pid in self.children()}
+        return next(pid for pid, line in lines.items() if words in line)
+
+    async def line_with(self, words: str) -> str:
+        """Return the next line with these words that it prints."""
+        assert self.process.stdout is not None
+        async with asyncio.timeout(60):
+            while words not in (line := (await self.process.stdout.readline()).decode()):
+                assert line, f"the demo has ended without a word of {words!r}"
+        return line
+
+
+def _parent(stat: Path) -> int:
+    try:
+        return int(stat.read_text().rpartition(")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def files_in(directory: Path) -> list[Path]:
+    return list(directory.iterdir())
+
+
+def two_free_ports() -> tuple[int, int]:
+    with socket.socket() as first, socket.socket() as second:
+        first.bind(("127.0.0.1", 0))
+        second.bind(("127.0.0.1", 0))
+        return first.getsockname()[1], second.getsockname()[1]
+
+
+@contextlib.asynccontextmanager
+async def running(temporary: Path, *options: str) -> AsyncIterator[Running]:
+    """Run the demo where nothing can be written, except for temporary files."""
+    ports = two_free_ports()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "feedback", "demo", *options),
+        *("--listen", f"127.0.0.1:{ports[0]}", "--vip", f"127.0.0.1:{ports[1]}"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        cwd="/proc",
+        env={**os.environ, "TMPDIR": str(temporary)},
+    )
+    try:
+        yield Running(process, ports, temporary)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.communicate()
+
+
+async def until_gone(pids: list[int]) -> None:
+    async with asyncio.timeout(10):
+        while any(map(is_running, pids)):  # noqa: ASYNC110 - other processes have no event
+            await asyncio.sleep(0.02)
+
+
+async def test_the_whole_story_is_told_in_the_time_that_is_given_and_does_what_it_says(tmp_path: Path) -> None:
+    async with running(tmp_path, "--for", "30s", "--json") as demo:
+        output, story = await demo.process.communicate()
+    assert demo.process.returncode == 0, story.decode()
+    assert output.count(b"\n") == 1
+    told = msgspec.json.decode(output, type=Figures)
+    phases = {phase.name: phase for phase in told.phases}
+    assert list(phases) == [*PHASE_SHARES, FINISH]
+    assert sum(phase.requests for phase in told.phases) == told.requests
+    assert min(phases[name].requests for name in PHASE_SHARES) > 100
+    # Requests fail while a killed realserver is still in the table, and at no other time
+    assert {phase.name for phase in told.phases if phase.failures} <= {"kill"}
+    assert told.seconds_from_kill_to_removal <= FALL * CHECK_INTERVAL_SECONDS + CHECK_TIMEOUT_SECONDS
+    assert (told.drained_requests_left, told.drained_requests_new, told.drained_requests_lost) == (0, 0, 0)
+    # At equal weights the slow ones are full; then the load evens out
+    assert phases["equal_weights"].utilization["rs1"] > 0.9
+    assert phases["equal_weights"].utilization["rs4"] < 0.5
+    assert told.max_over_avg_after < told.max_over_avg_before
+    assert phases["drain"].utilization["rs2"] < phases["even_load"].utilization["rs2"] / 2
+    assert files_in(tmp_path) == []
+
+
+async def test_it_ends_quietly_with_all_its_processes_when_it_is_interrupted(tmp_path: Path) -> None:
+    async with running(tmp_path) as demo:
+        await demo.line_with("Every realserver has weight")
+        children = demo.children()
+        assert len(children) == PROCESSES
+        demo.process.send_signal(signal.SIGINT)
+        _, errors = await demo.process.communicate()
+    assert (demo.process.returncode, errors) == (0, b"")
+    assert not any(map(is_running, children))
+    assert files_in(tmp_path) == []
+
+
+async def test_its_processes_end_even_when_it_is_killed(tmp_path: Path) -> None:
+    async with running(tmp_path) as demo:
+        await demo.line_with("Every realserver has weight")
+        children = demo.children()
+        assert len(children) == PROCESSES
+        demo.process.kill()
+        await until_gone(children)
+
+
+async def test_a_story_that_is_interrupted_has_failed(tmp_path: Path) -> None:
+    async with running(tmp_path, "--for", "30s") as demo:
+        await demo.line_with("Starting")
+        demo.process.send_signal(signal.SIGTERM)
+        _, errors = await demo.process.communicate()
+    assert (demo.process.returncode, errors) == (1, b"feedback demo: interrupted before its end\n")
+    assert files_in(tmp_path) == []
+
+
+@pytest.mark.parametrize(("words", "name"), [(b" director ", b"the director"), (b" agent ", b"the agent of rs")])
+async def test_a_process_that_ends_is_the_end_of_the_demo(tmp_path: Path, words: bytes, name: bytes) -> None:
+    async with running(tmp_path) as demo:
+        await demo.line_with("Every realserver has weight")
+        os.kill(demo.child(words), signal.SIGKILL)
+        _, errors = await demo.process.communicate()
+    assert demo.process.returncode == 1
+    assert errors.startswith(b"feedback demo: " + name)
+    assert b"has ended: " in errors
+    assert errors.count(b"\n") == 1
+    assert files_in(tmp_path) == []
