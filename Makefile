@@ -7,7 +7,13 @@ ARGS ?=
 
 # program:package, for what the lab runs besides Python, the tests besides the lab, and the benchmarks besides both
 LAB := linux.uml:user-mode-linux modprobe:kmod ip:iproute2 tc:iproute2 ipvsadm:ipvsadm
-PEERS := nginx:nginx-light openssl:openssl
+PEERS := nginx:nginx-light openssl:openssl \
+	postfix:postfix dovecot:dovecot-imapd \
+	named:bind9 chronyd:chrony \
+	rpcbind:rpcbind rpc.nfsd:nfs-kernel-server \
+	vsftpd:vsftpd sshd:openssh-server \
+	slapd:slapd mariadbd:mariadb-server-core redis-server:redis-server memcached:memcached \
+	freeradius:freeradius kamailio:kamailio rabbitmq-server:rabbitmq-server mosquitto:mosquitto
 YARDSTICKS := haproxy:haproxy
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1

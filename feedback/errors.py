@@ -42,10 +42,12 @@ class Reason(StrEnum):
     TLS = "tls"  # handshake or certificate
     DNS = "dns"  # a name can't be resolved, or a DNS answer is wrong
     PROTOCOL = "protocol"  # the answer breaks the protocol's rules
+    AUTH = "auth"  # a login was refused
     STATUS = "status"  # a well-formed answer with the wrong status
     CONTENT = "content"  # a well-formed answer with the wrong content
     LIMIT = "limit"  # the answer is larger than the check reads
     EXIT = "exit"  # a program ended with a status that says failure
+    DEPENDENCY = "dependency"  # what the service depends on does not work
     LOCAL = "local"  # a fault of the director itself: no file descriptor, no route, no permission
     BUG = "bug"  # the check raised what it should not
 

@@ -196,9 +196,14 @@ TableState = Mapping[ServiceKey, ServiceState]
 
 
 class CheckResult(msgspec.Struct, frozen=True):
-    """How one run of one check ended. `reason` is empty when it passed; `detail` is one line for a person."""
+    """How one run of one check ended. `reason` is empty when it passed; `detail` is one line for a person.
+
+    weight_ratio: a hint of a check that passed: how much of its base weight the destination should have. 0: no new
+    connections; None: the check has nothing to say of it.
+    """
 
     outcome: Outcome
     reason: str
     detail: str
     duration_seconds: float
+    weight_ratio: float | None = None

@@ -18,11 +18,16 @@ from feedback.model import Endpoint
 
 
 class Target(msgspec.Struct, frozen=True):
-    """What a check is pointed at: a destination's endpoint, and the names of it and its service."""
+    """What a check is pointed at: a destination's endpoint, and what is known of it and its service.
+
+    vip: the service's own address and port, where it has one.
+    """
 
     endpoint: Endpoint
     destination: str = ""
     service: str = ""
+    base_weight: int = 100
+    vip: Endpoint | None = None
 
 
 def endpoint_of(target: Target | Endpoint) -> Endpoint:

@@ -21,7 +21,7 @@ from typing import Any, NoReturn, Self, TypeVar
 import msgspec
 
 from feedback.checks import verdict
-from feedback.checks.check import Check
+from feedback.checks.check import Check, Passed
 from feedback.engine.buffered import BufferedReader
 from feedback.engine.waiting import PAUSE, Pause
 from feedback.errors import CheckFailed, LocalFault, Reason
@@ -176,7 +176,7 @@ def _paused() -> Generator[Pause, None, None]:
     yield PAUSE
 
 
-def _drive(coroutine: Coroutine[Any, Any, str], net: "ScriptedNet", timeout_seconds: float) -> CheckResult:
+def _drive(coroutine: Coroutine[Any, Any, str | Passed], net: "ScriptedNet", timeout_seconds: float) -> CheckResult:
     try:
         yielded = coroutine.send(None)
     except StopIteration as stop:

@@ -53,20 +53,26 @@ ROOMS: Mapping[str, Room] = {
     "checks": Room(
         pure=(
             "feedback.checks",
-            "feedback.checks.certificate",
             "feedback.checks.check",
             "feedback.checks.http",
-            "feedback.checks.http_message",
+            "feedback.checks.codecs",
+            "feedback.checks.codecs.*",
             "feedback.checks.matching",
             "feedback.checks.statuses",
             "feedback.checks.tcp",
             "feedback.checks.udp",
             "feedback.checks.verdict",
         ),
-        # TLS reads the host's trusted certificates; signals have names only on a host
-        shells=("feedback.checks.chat", "feedback.checks.exec", "feedback.checks.https", "feedback.checks.tls"),
+        # TLS and passwords read files; signals have names only on a host
+        shells=(
+            "feedback.checks.chat",
+            "feedback.checks.credentials",
+            "feedback.checks.exec",
+            "feedback.checks.https",
+            "feedback.checks.tls",
+        ),
         rooms=("words",),
-        libraries=("msgspec",),
+        libraries=("asyncssh", "dns", "h2", "msgspec", "wsproto"),
     ),
     "runner": Room(  # what brings the two together
         shells=("feedback.checks.runner", "feedback.testing"),

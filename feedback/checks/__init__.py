@@ -1,5 +1,5 @@
 """Checks: one check, one file, named like the check."""
 
-from feedback.checks.check import Check
+from feedback.checks.check import Check, Passed
 
-__all__ = ["Check"]
+__all__ = ["Check", "Passed"]

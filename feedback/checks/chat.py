@@ -2,15 +2,13 @@
 
 import contextlib
 import re
-import ssl
 from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
 
-from feedback.checks import tls
-from feedback.checks.check import Check
 from feedback.checks.matching import excerpt, matcher, payload
+from feedback.checks.tls import TlsCheck
 from feedback.errors import CheckFailed, LocalFault, Reason
 from feedback.net import Net, Stream, Target
 
@@ -38,7 +36,7 @@ class Step:
         return self.kind if self.starttls else f"{self.kind} {excerpt(str(getattr(self, self.kind)).encode())}"
 
 
-class ChatCheck(Check, name="chat"):
+class ChatCheck(TlsCheck, name="chat"):
     """Pass when every step of a dialogue over TCP succeeds.
 
     What is expected may stand anywhere in what has come since the last thing that was expected; what stands before it
@@ -49,32 +47,32 @@ class ChatCheck(Check, name="chat"):
     tls: Annotated[bool, "speak TLS from the start"] = False
     quit: Annotated[str | None, "text to send at the end, also after a failure, if that is still possible"] = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=16 * 1024 * 1024), "most bytes to read for one step"] = 64 * 1024
-    verify: Annotated[bool, "refuse a certificate that is not valid"] = True
-    sni: Annotated[str | None, "server name to ask for and to verify, by default the address"] = None
-    ca_file: Annotated[str | None, "PEM file of the authorities to trust, by default the system's"] = None
 
     def __post_init__(self) -> None:
         if not self.steps:
             raise ValueError("steps: must have at least one step")
-        with_tls = self.tls or any(step.starttls for step in self.steps)
-        self._context = tls.context("ca_file", verify=self.verify, ca_file=self.ca_file) if with_tls else None
+        super().__post_init__()
         self._quit = (self.quit or "").encode()
         self._stages = [f"step {number}, {step}" for number, step in enumerate(self.steps, 1)]
+
+    def speaks_tls(self) -> bool:
+        """Return whether TLS is spoken from the start or later."""
+        return self.tls or any(step.starttls for step in self.steps)
 
     async def probe(self, target: Target, net: Net) -> str:
         """Go through the steps."""
         async with net.connect_tcp(target) as stream:
             talk = _Talk(net, stream, self.limit)
-            name = self.sni or target.endpoint.address
-            if self.tls and self._context:
-                await stream.start_tls(self._context, name)
+            if self.tls:
+                await self.secure(stream, target)
             try:
                 for step, stage in zip(self.steps, self._stages, strict=True):
                     net.stage(stage)
                     if step.matcher:
                         await talk.expect(step.matcher, stage, in_lines=step.expect_hex is None)
-                    elif step.starttls and self._context:
-                        await talk.start_tls(self._context, name, stage)
+                    elif step.starttls:
+                        await talk.end_before_tls(stage)
+                        await self.secure(stream, target)
                     else:
                         await stream.write(step.payload)
             finally:
@@ -108,13 +106,12 @@ class _Talk:
         self._unread = self._unread[match.end() :]
         self._line_open = in_lines and not match[0].endswith(b"\n")
 
-    async def start_tls(self, context: ssl.SSLContext, name: str, stage: str) -> None:
-        """Go on in TLS. The line that was expected may have begun only; anything after it was not sent to us alone."""
+    async def end_before_tls(self, stage: str) -> None:
+        """Read the rest of the line that was expected: what comes after it was not sent to us alone."""
         if self._line_open:
             await self.expect(_LINE_END, stage, in_lines=True)
         if self._unread:
             raise CheckFailed(Reason.PROTOCOL, f"{excerpt(self._unread)} came before TLS, and could be anybody's")
-        await self._stream.start_tls(context, name)
 
     def detail(self) -> str:
         """Return what was seen last."""

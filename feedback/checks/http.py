@@ -7,9 +7,9 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-from feedback.checks import http_message
 from feedback.checks.check import Check
-from feedback.checks.http_message import HEAD_LIMIT_BYTES, TOKEN, Body, Head
+from feedback.checks.codecs import http_message
+from feedback.checks.codecs.http_message import HEAD_LIMIT_BYTES, TOKEN, Body, Head
 from feedback.checks.matching import excerpt, regex
 from feedback.checks.statuses import Statuses, parse_statuses, show_statuses
 from feedback.errors import CheckFailed, Reason
@@ -60,7 +60,8 @@ class HttpCheck(Check, name="http"):
         extra = ""
         async with net.connect_tcp(target, brief=True) as stream:
             if self.over_tls:
-                extra = await self.secure(stream, endpoint)
+                expires = await self.secure(stream, target)
+                extra = f", {expires}" if expires else ""
             await stream.write(self._requests.get(endpoint) or self._request_for(endpoint))
             data = await stream.read_some(HEAD_LIMIT_BYTES)
             while (head := http_message.status_of(data)) is None or head.status < 200:
@@ -71,8 +72,8 @@ class HttpCheck(Check, name="http"):
                 await self._compare(stream, data)
         return head.line + extra
 
-    async def secure(self, _stream: Stream, _endpoint: Endpoint) -> str:
-        """Begin TLS, where `over_tls` says so, and return what to add to the detail."""
+    async def secure(self, stream: Stream, target: Target) -> str:
+        """Begin TLS, where `over_tls` says so, and return when the certificate expires."""
         raise NotImplementedError
 
     async def _read_on(self, stream: Stream, data: bytes, interim: Head | None) -> bytes:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator
 from typing import Protocol
 
 from feedback.checks import verdict
-from feedback.checks.check import Check
+from feedback.checks.check import Check, Passed
 from feedback.engine import Engine
 from feedback.engine.network import Network
 from feedback.engine.waiting import PAUSE, Pause
@@ -196,7 +196,7 @@ class TaskRun(Run):
         """Cancel the task. Its cleaning up is not waited for."""
         self._task.cancel()
 
-    def _ended(self, task: asyncio.Task[str]) -> None:
+    def _ended(self, task: asyncio.Task[str | Passed]) -> None:
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if self._over:
             return

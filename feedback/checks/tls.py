@@ -1,30 +1,86 @@
-"""What checks over TLS share: contexts, made once, and what a certificate says."""
+"""What checks over TLS share: their options, contexts that are made once, and what a certificate says."""
 
 import functools
 import ssl
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated, ClassVar
 
-from feedback.checks import certificate
-from feedback.net import Stream
+from feedback.checks.check import Check
+from feedback.checks.codecs import certificate
+from feedback.net import Stream, Target
 
 
-def context(option: str, *, verify: bool, ca_file: str | None) -> ssl.SSLContext:
-    """Return a client's context. Raises ValueError that begins with `option` when `ca_file` can't be used."""
+class TlsCheck(Check):
+    """Base of the checks that can speak TLS."""
+
+    verify: Annotated[bool, "refuse a certificate that is not valid"] = True
+    sni: Annotated[str | None, "server name to ask for and to verify, by default the address"] = None
+    ca_file: Annotated[str | None, "PEM file of the authorities to trust, by default the system's"] = None
+    cert_file: Annotated[str | None, "PEM file of a certificate to show, and what is between it and its authority"] = (
+        None
+    )
+    key_file: Annotated[str | None, "PEM file of that certificate's key, by default in cert_file too"] = None
+
+    over_tls: ClassVar[bool] = False
+    """Whether the whole connection is TLS."""
+
+    def __post_init__(self) -> None:
+        if self.key_file is not None and self.cert_file is None:
+            raise ValueError("key_file: goes with cert_file, and there is none")
+        if self.speaks_tls():
+            self._context = context(
+                verify=self.verify, ca_file=self.ca_file, cert_file=self.cert_file, key_file=self.key_file
+            )
+
+    def speaks_tls(self) -> bool:
+        """Return whether TLS is spoken at all. Where it may not be, a check says here when it is."""
+        return self.over_tls
+
+    def server_name(self, target: Target) -> str:
+        """Return the name that the certificate must be valid for."""
+        return self.sni or target.endpoint.address
+
+    async def secure(self, stream: Stream, target: Target) -> str:
+        """Shake hands, and return when the certificate expires, in words, "" when it can't be told."""
+        await stream.start_tls(self._context, self.server_name(target))
+        return expiry(stream)
+
+
+def context(
+    *, verify: bool, ca_file: str | None = None, cert_file: str | None = None, key_file: str | None = None
+) -> ssl.SSLContext:
+    """Return a client's context. Raises ValueError that begins with the name of a file's option it can't use."""
+    files = {"ca_file": ca_file, "cert_file": cert_file, "key_file": key_file}
+    changed_at = tuple(_changed_at(option, path) for option, path in files.items() if path is not None)
+    return _context(verify, ca_file, cert_file, key_file, changed_at)
+
+
+def _changed_at(option: str, path: str) -> int:
     try:
-        changed_at = Path(ca_file).stat().st_mtime_ns if ca_file else 0
-        return _context(verify, ca_file, changed_at)
-    except OSError as error:  # ssl.SSLError is one
-        raise ValueError(f"{option}: {ca_file} can't be read: {error.strerror or error}") from None
+        return Path(path).stat().st_mtime_ns
+    except OSError as error:
+        raise ValueError(f"{option}: {path} can't be read: {error.strerror}") from None
 
 
 @functools.lru_cache(maxsize=64)
-def _context(verify: bool, ca_file: str | None, _changed_at: int) -> ssl.SSLContext:
+def _context(
+    verify: bool, ca_file: str | None, cert_file: str | None, key_file: str | None, _changed_at: tuple[int, ...]
+) -> ssl.SSLContext:
     """Make a context once for all checks that want the same: the system's certificates are a megabyte."""
-    made = ssl.create_default_context(cafile=ca_file)
+    try:
+        made = ssl.create_default_context(cafile=ca_file)
+    except OSError as error:  # ssl.SSLError is one
+        raise ValueError(f"ca_file: {ca_file} can't be read: {error.strerror or error}") from None
     if not verify:
         made.check_hostname = False
         made.verify_mode = ssl.CERT_NONE
+    if cert_file is not None:
+        try:
+            # Without a password here, a locked key would be asked for on the terminal
+            made.load_cert_chain(cert_file, key_file, password="")
+        except OSError as error:
+            raise ValueError(f"cert_file: {cert_file} can't be used: {error.strerror or error}") from None
     return made
 
 

@@ -2,19 +2,32 @@
 
 import functools
 
+from feedback.checks.check import Passed
 from feedback.errors import CheckFailed, LocalFault, Reason
 from feedback.model import CheckResult, Outcome
 
 DETAIL_LENGTH = 300
 
+MAX_WEIGHT_RATIO = 256.0
+"""As much as HAProxy's agents may ask for; the kernel's own limit is applied to the weight that comes of it."""
+
 _PASS = Outcome.PASS
 
 
-def passed(detail: object, duration_seconds: float) -> CheckResult:
+def passed(returned: object, duration_seconds: float) -> CheckResult:
     """Return the result of a probe that returned."""
-    if type(detail) is str:
-        return CheckResult(_PASS, "", one_line(detail), duration_seconds)
-    return bug(f"the check returned {type(detail).__name__}, must return its detail as str", duration_seconds)
+    if type(returned) is str:
+        return CheckResult(_PASS, "", one_line(returned), duration_seconds)
+    if isinstance(returned, Passed):
+        return _passed_with_hint(returned, duration_seconds)
+    return bug(f"the check returned {type(returned).__name__}, must return its detail as str", duration_seconds)
+
+
+def _passed_with_hint(returned: Passed, duration_seconds: float) -> CheckResult:
+    ratio = returned.weight_ratio
+    if ratio is not None and not 0 <= ratio <= MAX_WEIGHT_RATIO:
+        return bug(f"the check returned a weight_ratio of {ratio}, must be 0 to {MAX_WEIGHT_RATIO}", duration_seconds)
+    return CheckResult(_PASS, "", one_line(returned.detail), duration_seconds, ratio)
 
 
 def failed(error: BaseException, stage: str, duration_seconds: float) -> CheckResult:

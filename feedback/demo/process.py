@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import TypeVar
@@ -25,76 +26,69 @@ class DemoError(FeedbackError):
 
 
 class Process:
-    """One running Python module. It gets a session of its own: Ctrl-C in the terminal is for the demo alone."""
+    """One Python module that runs. It gets a session of its own: Ctrl-C in the terminal is for the demo alone.
 
-    def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
+    It is started when it is made, without an await in between: no process runs that nobody knows, whenever the demo
+    is interrupted. Its end is waited for on a pidfd, so no thread waits for it, nor outlives the event loop.
+    """
+
+    def __init__(self, directory: Path, name: str, module: str, *arguments: str, answers: bool = False) -> None:
+        """Start `python -m module` in the directory. What it says goes to a file there, but for its `answers`."""
         self.name = name
-        self._process = process
-        self._log = log
-        self._asking = asyncio.Lock()
-
-    @classmethod
-    async def start(cls, directory: Path, name: str, module: str, *arguments: str, daemon: bool = False) -> "Process":
-        """Start `python -m module` in the directory. What it logs goes to a file there, and all a daemon says."""
-        log = directory / f"{name}.log"
-        with log.open("ab") as errors:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "feedback.demo.tied", str(os.getpid()), module, *arguments),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=errors if daemon else asyncio.subprocess.PIPE,
-                stderr=errors,
+        self._log = directory / f"{name}.log"
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "feedback.demo.tied", str(os.getpid()), module, *arguments],
+                stdin=subprocess.PIPE if answers else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if answers else log,
+                stderr=log,
+                bufsize=0,
                 cwd=directory,
                 # Another director's address and token are none of the demo's business
                 env={name: value for name, value in os.environ.items() if not name.startswith("FEEDBACK_")},
                 start_new_session=True,
-                limit=LINE_BYTES,
             )
-        return cls(name, process, log)
+        self._unread = b""
+        self._asking = asyncio.Lock()
 
     @property
     def running(self) -> bool:
         """Whether it has not ended."""
-        return self._process.returncode is None
+        return self._process.poll() is None
 
     async def read(self, kind: type[Answer]) -> Answer:
         """Return the next answer. Raises DemoError when there is none in time."""
-        if self._process.stdout is None:
-            raise DemoError(f"the {self.name} can't be read from")
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(ANSWER_TIMEOUT_SECONDS):
-                line = await self._process.stdout.readline()
-                if line:
-                    return msgspec.json.decode(line, type=kind)
-        raise DemoError(f"the {self.name} does not answer: {self.last_words()}")
+                return msgspec.json.decode(await self._line(), type=kind)
+        except (TimeoutError, EOFError):
+            raise DemoError(f"the {self.name} does not answer: {self.last_words()}") from None
 
     async def ask(self, question: str, kind: type[Answer]) -> Answer:
         """Send a line and return its answer."""
         async with self._asking:
-            if self._process.stdin is not None:
-                with contextlib.suppress(ConnectionError):  # it has ended; reading says so, and why
-                    self._process.stdin.write(f"{question}\n".encode())
+            self._tell(question)
             return await self.read(kind)
 
-    async def output(self, timeout_seconds: float) -> str:
-        """Wait for its end and return what it wrote. Raises DemoError unless it succeeds in time."""
+    async def succeed(self, timeout_seconds: float) -> None:
+        """Wait for its end. Raises DemoError unless it succeeds in time."""
         try:
             async with asyncio.timeout(timeout_seconds):
-                written, _ = await self._process.communicate()
+                await self._gone()
         except TimeoutError:
             await self.kill()
             raise DemoError(f"{self.name} has not ended within {timeout_seconds:g} s: {self.last_words()}") from None
         if self._process.returncode:
             raise DemoError(f"{self.name} failed with status {self._process.returncode}: {self.last_words()}")
-        return written.decode(errors="replace").strip()
 
     async def kill(self) -> None:
         """End it at once, as a crash would."""
-        self._signal(signal.SIGKILL)
+        self._process.kill()
         await self._gone()
 
     async def stop(self) -> None:
         """Ask it to end, and see to it that it does."""
-        self._signal(signal.SIGTERM)
+        self._process.terminate()
         try:
             async with asyncio.timeout(STOP_TIMEOUT_SECONDS):
                 await self._gone()
@@ -107,11 +101,45 @@ class Process:
         return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
 
     async def _gone(self) -> None:
-        """Wait for its end and for that of its pipes."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        await self._process.wait()
+        """Wait for its end, and close its pipes."""
+        if self.running:
+            handle = os.pidfd_open(self._process.pid)  # not reaped yet, so the number is surely its own
+            try:
+                await _readable(handle)
+            finally:
+                os.close(handle)
+            self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
 
-    def _signal(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(number)
+    def _tell(self, line: str) -> None:
+        pipe = self._process.stdin
+        if pipe is not None and not pipe.closed:
+            with contextlib.suppress(BrokenPipeError):  # it has ended; reading says so, and why
+                pipe.write(f"{line}\n".encode())
+
+    async def _line(self) -> bytes:
+        """Return the next line that it says. Raises EOFError when it says nothing any more."""
+        pipe = self._process.stdout
+        while b"\n" not in self._unread:
+            if pipe is None or pipe.closed:
+                raise EOFError
+            await _readable(pipe.fileno())
+            said = pipe.read(LINE_BYTES)
+            if not said:
+                raise EOFError
+            self._unread += said
+        line, _, self._unread = self._unread.partition(b"\n")
+        return line
+
+
+async def _readable(descriptor: int) -> None:
+    """Wait until something can be read there: of a pipe a line or its end, of a pidfd the end of its process."""
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    loop.add_reader(descriptor, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(descriptor)

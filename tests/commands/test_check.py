@@ -75,6 +75,7 @@ def test_the_result_is_json_on_demand(answer: Answer, capsys: pytest.CaptureFixt
         "reason": "refused",
         "detail": "nobody listens",
         "duration_seconds": 0.0004,
+        "weight_ratio": None,
     }
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feedback.checks.certificate import not_after
+from feedback.checks.codecs.certificate import not_after
 from tests.checks.certificates import GENERALIZED_TIME, REAL, SEQUENCE, UTC_TIME, certificate, element
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feedback.checks.http_message import (
+from feedback.checks.codecs.http_message import (
     FIELDS_LIMIT,
     HEAD_LIMIT_BYTES,
     Body,
