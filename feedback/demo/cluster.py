@@ -28,6 +28,7 @@ CHECK_TIMEOUT_SECONDS = 1.0  # a busy host is no dead realserver
 RISE = 2
 FALL = 2
 REPORT_SECONDS = 0.5
+COMMAND_TIMEOUT_SECONDS = 20.0
 METRICS = {"busy": 1, "queue": 25}  # what the realservers export, and each one's limit
 POLL_SECONDS = 0.05
 WATCH_SECONDS = 0.25
@@ -64,6 +65,7 @@ class Cluster:
         self._response_seconds = response_seconds
         self._slow_start_seconds = slow_start_seconds
         self._ports: dict[str, int] = {}
+        self._processes: set[Process] = set()
         self._realservers: dict[str, Process] = {}
         self._daemons: list[Process] = []
 
@@ -81,13 +83,16 @@ class Cluster:
         """Start everything, with equal weights that stay so. Returns when every realserver is in the table."""
         for option, endpoint in (("--vip", self.vip), ("--listen", self.listen)):
             _refuse_if_in_use(option, endpoint)
-        await asyncio.gather(*(self.start_realserver(name) for name in SPEEDS))
-        self._write_director_config("static")
-        await self._start_daemon("director", "director", self._director_file, "--log-level", "warning")
         for name in SPEEDS:
-            await self._start_daemon(f"agent of {name}", "agent", self._write_agent_config(name))
+            self._start_realserver(name)
+        for name in SPEEDS:
+            await self._learn_port(name)
+        self._write_director_config("static")
+        self._start_daemon("director", "director", self._director_file, "--log-level", "warning")
+        for name in SPEEDS:
+            self._start_daemon(f"agent of {name}", "agent", self._write_agent_config(name))
         arguments = (str(self.vip), str(REQUESTS_PER_SECOND))
-        self._client = await Process.start(self._directory, "client", "feedback.demo.client", *arguments)
+        self._client = self._start("client", "feedback.demo.client", *arguments, answers=True)
         self._daemons.append(self._client)
         await self._client.read(dict)
         await self.wait_until(
@@ -97,33 +102,30 @@ class Cluster:
         )
 
     async def stop(self) -> None:
-        """End every process."""
-        await asyncio.gather(*(process.stop() for process in [*self._daemons, *self._realservers.values()]))
+        """End every process that was ever started and may still run."""
+        await asyncio.gather(*(process.stop() for process in self._processes))
 
     async def reconfigure(self, policy: str) -> None:
         """Change the weights' policy in the director's configuration, and have it read again."""
         self._write_director_config(policy)
         await self.command("reload")
 
-    async def command(self, *arguments: str, timeout_seconds: float = 20.0) -> str:
-        """Run one `feedback` command against the director, as an operator does, and return what it says."""
-        name = f"feedback {' '.join(arguments)}"
-        process = await Process.start(self._directory, name, "feedback", *arguments, "--director", self.url)
-        try:
-            return await process.output(timeout_seconds)
-        finally:
-            await process.kill()
+    async def command(self, *arguments: str) -> None:
+        """Run one `feedback` command against the director, as an operator does."""
+        process = self._start(f"feedback {' '.join(arguments)}", "feedback", *arguments, "--director", self.url)
+        await process.succeed(COMMAND_TIMEOUT_SECONDS)
+        self._processes.remove(process)
 
-    async def start_realserver(self, name: str) -> None:
-        """Start a realserver; again at the port it had before."""
-        arguments = (name, str(SPEEDS[name]), str(self._ports.get(name, 0)), str(self._directory))
-        process = await Process.start(self._directory, name, "feedback.demo.realserver", *arguments)
-        self._realservers[name] = process
-        self._ports[name] = (await process.read(Port)).port
+    async def restart_realserver(self, name: str) -> None:
+        """Start a realserver again, at the port it had before."""
+        self._start_realserver(name)
+        await self._learn_port(name)
 
     async def kill_realserver(self, name: str) -> None:
         """Kill its process. Its status files go too, as a host's /run does: no agent may report what was."""
-        await self._realservers[name].kill()
+        process = self._realservers[name]
+        await process.kill()
+        self._processes.remove(process)
         for metric in METRICS:
             self._status_file(name, metric).unlink(missing_ok=True)
 
@@ -170,9 +172,21 @@ class Cluster:
             if not process.running:
                 raise DemoError(f"the {process.name} has ended: {process.last_words()}")
 
-    async def _start_daemon(self, name: str, command: str, config: Path, *options: str) -> None:
-        arguments = (command, "--config", str(config), *options)
-        self._daemons.append(await Process.start(self._directory, name, "feedback", *arguments, daemon=True))
+    def _start(self, name: str, module: str, *arguments: str, answers: bool = False) -> Process:
+        """Start a process, for `stop` to end: nothing can come in between."""
+        process = Process(self._directory, name, module, *arguments, answers=answers)
+        self._processes.add(process)
+        return process
+
+    def _start_daemon(self, name: str, command: str, config: Path, *options: str) -> None:
+        self._daemons.append(self._start(name, "feedback", command, "--config", str(config), *options))
+
+    def _start_realserver(self, name: str) -> None:
+        arguments = (name, str(SPEEDS[name]), str(self._ports.get(name, 0)), str(self._directory))
+        self._realservers[name] = self._start(name, "feedback.demo.realserver", *arguments, answers=True)
+
+    async def _learn_port(self, name: str) -> None:
+        self._ports[name] = (await self._realservers[name].read(Port)).port
 
     def _status_file(self, name: str, metric: str) -> Path:
         return self._directory / f"{name}.{metric}"

@@ -60,18 +60,16 @@ class Demo:
         """
         self._began_at = asyncio.get_running_loop().time()
         with _interruptible() as interrupted:
-            try:
-                async with self._cluster() as cluster:
-                    await _until_first(self._play(cluster), cluster.watch())
-            except asyncio.CancelledError:
-                if not interrupted():
-                    raise
-                if self._seconds is not None:
-                    raise DemoError("interrupted before its end") from None
+            async with self._cluster() as cluster:
+                await _until_first(self._play(cluster), cluster.watch(), interrupted.wait())
+        if self._seconds is not None and self._figures is None:
+            raise DemoError("interrupted before its end")
         return self._figures
 
     async def _play(self, cluster: Cluster) -> None:
-        """Play one story, or one after the other."""
+        """Start the cluster, and play one story on it, or one after the other."""
+        self._tell("Starting one director, four agents, four realservers and a client.")
+        await cluster.start()
         self._tell(f"The dashboard is {cluster.url}/ and the service http://{cluster.vip}/ on this host.")
         while True:
             story = Story(cluster, self._story_seconds(), self._tell, last=self._seconds is not None)
@@ -96,8 +94,6 @@ class Demo:
                 slow_start_seconds=phase_seconds(total_seconds)["return"] * 0.6,
             )
             try:
-                self._tell("Starting one director, four agents, four realservers and a client.")
-                await cluster.start()
                 yield cluster
             finally:
                 await cluster.stop()
@@ -150,7 +146,7 @@ class Demo:
             self._on_sentence(at_seconds, sentence)
 
 
-async def _until_first(*coroutines: Coroutine[Any, Any, None]) -> None:
+async def _until_first(*coroutines: Coroutine[Any, Any, object]) -> None:
     """Run them until the first one has ended, as it has."""
     tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
     try:
@@ -164,22 +160,15 @@ async def _until_first(*coroutines: Coroutine[Any, Any, None]) -> None:
 
 
 @contextlib.contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Have Ctrl-C, SIGTERM and a closed terminal cancel this task, and say afterwards whether one did."""
+def _interruptible() -> Iterator[asyncio.Event]:
+    """Have Ctrl-C, SIGTERM and a closed terminal set an event and no more: the clearing up is never disturbed."""
     loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
+    interrupted = asyncio.Event()
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    came: list[signal.Signals] = []
-
-    def interrupt(number: signal.Signals) -> None:
-        came.append(number)
-        if task is not None and len(came) == 1:  # the impatient ones after it must not disturb the clearing up
-            task.cancel()
-
     for number in signals:
-        loop.add_signal_handler(number, interrupt, number)
+        loop.add_signal_handler(number, interrupted.set)
     try:
-        yield lambda: bool(came)
+        yield interrupted
     finally:
         for number in signals:
             loop.remove_signal_handler(number)

@@ -90,7 +90,7 @@ class Story:
         async with self._phase("return"):
             self._tell(f"{KILLED}'s process is started again.")
             started_at = asyncio.get_running_loop().time()
-            await self._cluster.start_realserver(KILLED)
+            await self._cluster.restart_realserver(KILLED)
             view = await self._cluster.wait_until(
                 lambda service: destination(service, KILLED).in_table,
                 f"{KILLED} is in the table again",

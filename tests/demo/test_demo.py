@@ -4,16 +4,23 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from random import randrange
+from typing import Any
 
 import msgspec
 import pytest
 
 from feedback.demo.cluster import CHECK_INTERVAL_SECONDS, CHECK_TIMEOUT_SECONDS, FALL, SPEEDS
 from feedback.demo.figures import FINISH, PHASE_SHARES, Figures
+from feedback.demo.process import DemoError
+from feedback.demo.run import Demo
+from feedback.director.snapshot import ServiceView
+from feedback.errors import FeedbackError
+from feedback.model import Endpoint
 
 pytestmark = [pytest.mark.loopback, pytest.mark.timeout(150)]
 
@@ -23,9 +30,8 @@ PROCESSES = 1 + 2 * len(SPEEDS) + 1  # a director, realservers with agents, a cl
 class Running:
     """A demo that runs as its own process, with a directory of its own for temporary files."""
 
-    def __init__(self, process: asyncio.subprocess.Process, ports: tuple[int, int], temporary: Path) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, temporary: Path) -> None:
         self.process = process
-        self.ports = ports
         self.temporary = temporary
 
     def children(self) -> list[int]:
@@ -66,27 +72,26 @@ def files_in(directory: Path) -> list[Path]:
     return list(directory.iterdir())
 
 
-def two_free_ports() -> tuple[int, int]:
-    with socket.socket() as first, socket.socket() as second:
-        first.bind(("127.0.0.1", 0))
-        second.bind(("127.0.0.1", 0))
-        return first.getsockname()[1], second.getsockname()[1]
+def two_places() -> tuple[Endpoint, Endpoint]:
+    """Return where the director and the service may listen: at an address that nobody else on this host has."""
+    address = f"127.{randrange(1, 255)}.{randrange(256)}.{randrange(1, 255)}"
+    return Endpoint(address, 8600), Endpoint(address, 8080)
 
 
 @contextlib.asynccontextmanager
 async def running(temporary: Path, *options: str) -> AsyncIterator[Running]:
     """Run the demo where nothing can be written, except for temporary files."""
-    ports = two_free_ports()
+    listen, vip = two_places()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "feedback", "demo", *options),
-        *("--listen", f"127.0.0.1:{ports[0]}", "--vip", f"127.0.0.1:{ports[1]}"),
+        *("--listen", str(listen), "--vip", str(vip)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         cwd="/proc",
         env={**os.environ, "TMPDIR": str(temporary)},
     )
     try:
-        yield Running(process, ports, temporary)
+        yield Running(process, temporary)
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
@@ -149,6 +154,30 @@ async def test_a_story_that_is_interrupted_has_failed(tmp_path: Path) -> None:
         _, errors = await demo.process.communicate()
     assert (demo.process.returncode, errors) == (1, b"feedback demo: interrupted before its end\n")
     assert files_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("count", range(1, PROCESSES + 1))
+async def test_interrupted_after_any_of_its_starts_it_ends_what_it_has_started(
+    monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+    popen = subprocess.Popen
+
+    def start_and_interrupt(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        started.append(popen(*arguments, **options))
+        if len(started) == count:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return started[-1]
+
+    def look() -> ServiceView:
+        raise FeedbackError("nobody answers")
+
+    monkeypatch.setattr(subprocess, "Popen", start_and_interrupt)
+    listen, vip = two_places()
+    with pytest.raises(DemoError, match=r"^interrupted before its end$"):
+        await Demo(look, vip=vip, listen=listen, seconds=30.0).run()
+    assert count <= len(started) <= PROCESSES
+    assert [process.pid for process in started if process.returncode is None] == []
 
 
 @pytest.mark.parametrize(("words", "name"), [(b" director ", b"the director"), (b" agent ", b"the agent of rs")])

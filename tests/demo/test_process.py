@@ -17,8 +17,8 @@ from feedback.demo.realserver import Totals
 
 async def main():
     directory = sys.argv[1]
-    child = await Process.start(
-        pathlib.Path(directory), "rs1", "feedback.demo.realserver", "rs1", "1", "0", directory
+    child = Process(
+        pathlib.Path(directory), "rs1", "feedback.demo.realserver", "rs1", "1", "0", directory, answers=True
     )
     await child.read(dict)
     print(child._process.pid, flush=True)
@@ -28,8 +28,13 @@ asyncio.run(main())
 """
 
 
+def make_realserver(directory: Path, speed: str) -> Process:
+    arguments = ("rs1", speed, "0", str(directory))
+    return Process(directory, "rs1", "feedback.demo.realserver", *arguments, answers=True)
+
+
 async def start_realserver(directory: Path) -> Process:
-    process = await Process.start(directory, "rs1", "feedback.demo.realserver", "rs1", "1", "0", str(directory))
+    process = make_realserver(directory, "1")
     await process.read(dict)
     return process
 
@@ -92,25 +97,28 @@ async def test_a_process_that_does_not_want_to_end_is_killed(tmp_path: Path, mon
 
 
 async def test_a_process_that_has_ended_does_not_answer_and_its_last_words_say_why(tmp_path: Path) -> None:
-    process = await Process.start(tmp_path, "rs1", "feedback.demo.realserver", "rs1", "fast", "0", str(tmp_path))
+    process = make_realserver(tmp_path, "fast")
     with pytest.raises(DemoError, match=r"^the rs1 does not answer: .* argument speed: invalid float value: 'fast'$"):
         await process.ask("", dict)
     await process.stop()
 
 
-async def test_the_output_of_a_command_is_returned(tmp_path: Path) -> None:
-    process = await Process.start(tmp_path, "feedback --version", "feedback", "--version")
-    assert (await process.output(10.0)).startswith("feedback ")
+async def test_a_command_that_succeeds_is_waited_for(tmp_path: Path) -> None:
+    process = Process(tmp_path, "feedback --version", "feedback", "--version")
+    await process.succeed(10.0)
+    assert not process.running
+    assert process.last_words().startswith("feedback ")
 
 
 async def test_a_command_that_fails_is_an_error_with_its_last_words(tmp_path: Path) -> None:
-    process = await Process.start(tmp_path, "feedback nothing", "feedback", "nothing")
+    process = Process(tmp_path, "feedback nothing", "feedback", "nothing")
     with pytest.raises(DemoError, match=r"^feedback nothing failed with status 2: .*nothing"):
-        await process.output(10.0)
+        await process.succeed(10.0)
 
 
 async def test_a_command_that_does_not_end_is_killed(tmp_path: Path) -> None:
     process = await start_realserver(tmp_path)
     await stop_its_time(process)
     with pytest.raises(DemoError, match=r"^rs1 has not ended within 0.1 s: it said nothing$"):
-        await process.output(0.1)
+        await process.succeed(0.1)
+    assert process._process.returncode == -signal.SIGKILL

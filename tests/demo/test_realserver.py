@@ -19,14 +19,15 @@ Answer = TypeVar("Answer")
 
 @pytest.fixture
 async def realserver(tmp_path: Path) -> AsyncIterator[Running]:
-    process = await Process.start(tmp_path, "rs1", "feedback.demo.realserver", "rs1", "0.5", "0", str(tmp_path))
+    arguments = ("rs1", "0.5", "0", str(tmp_path))
+    process = Process(tmp_path, "rs1", "feedback.demo.realserver", *arguments, answers=True)
     yield process, (await process.read(Port)).port
     await process.stop()
 
 
 @contextlib.asynccontextmanager
 async def client(tmp_path: Path, port: int) -> AsyncIterator[Process]:
-    process = await Process.start(tmp_path, "client", "feedback.demo.client", f"127.0.0.1:{port}", "50")
+    process = Process(tmp_path, "client", "feedback.demo.client", f"127.0.0.1:{port}", "50", answers=True)
     await process.read(dict)
     yield process
     await process.stop()
