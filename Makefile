@@ -47,6 +47,9 @@ bench: $(VENV)/ready ## what checks, reports and the table cost, beside HAProxy
 	$(BIN)/python bench/reports.py
 	$(BIN)/python bench/table.py
 
+reference: $(VENV)/ready ## write docs/reference/ anew from the checks themselves
+	@$(BIN)/python scripts/reference.py
+
 lock: $(VENV)/ready ## pin the newest versions that pyproject.toml allows
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --all-extras --group dev \
@@ -70,6 +73,6 @@ $(VENV)/ready: requirements-dev.lock pyproject.toml .ci/venv
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: help demo test coverage lint format bench lock lowest clean
+.PHONY: help demo test coverage lint format bench reference lock lowest clean
 .DELETE_ON_ERROR:
 .SHELLFLAGS := -euc

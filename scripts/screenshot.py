@@ -1,4 +1,3 @@
-# noqa: INP001 - a program, no package
 """Makes the pictures in docs/images/ from a real run of the demo: the terminal as SVG, the dashboard as PNG.
 
     .venv/bin/python scripts/screenshot.py

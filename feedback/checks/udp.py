@@ -14,6 +14,10 @@ class UdpCheck(Check, name="udp"):
     A datagram may get lost, so it is sent once more when half of the time is over. With nothing expected, the check
     passes unless the host says by ICMP that nobody listens: a host that is gone, or a firewall that is silent, passes
     too. Expect something wherever the protocol has an answer.
+
+    Example:
+
+        - udp: {port: 7, send: "hello", expect: "hello"}
     """
 
     send: Annotated[str | None, "text to send"] = None
