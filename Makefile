@@ -47,6 +47,9 @@ bench: $(VENV)/ready ## what checks, reports and the table cost, beside HAProxy
 	$(BIN)/python bench/reports.py
 	$(BIN)/python bench/table.py
 
+fuzz: $(VENV)/ready ## look for bytes that break a parser or a check; options: make fuzz ARGS="--seconds 600 dns"
+	@PYTHONPATH=. $(BIN)/python tests/fuzz/fuzz.py $(ARGS)
+
 reference: $(VENV)/ready ## write docs/reference/ anew from the checks themselves
 	@$(BIN)/python scripts/reference.py
 
@@ -73,6 +76,6 @@ $(VENV)/ready: requirements-dev.lock pyproject.toml .ci/venv
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: help demo test coverage lint format bench reference lock lowest clean
+.PHONY: help demo test coverage lint format bench fuzz reference lock lowest clean
 .DELETE_ON_ERROR:
 .SHELLFLAGS := -euc

@@ -1,0 +1,53 @@
+"""A few seconds of fuzzing in every run of the tests; `make fuzz` goes on for as long as one likes."""
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from feedback.checks import Check
+from feedback.errors import FeedbackError
+from tests.fuzz.babble import answer, example_checks
+from tests.fuzz.parsers import PARSERS
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 8
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_the_fuzzer_begins_with_bytes_that_are_understood(name: str) -> None:
+    for seed in PARSERS[name].seeds:
+        PARSERS[name].parse(seed)
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_a_parser_returns_or_raises_one_named_error_whatever_it_gets(name: str) -> None:
+    for data in (b"", b"\0", b"\xff" * 4096, *(seed[:-1] for seed in PARSERS[name].seeds)):
+        with contextlib.suppress(FeedbackError):
+            PARSERS[name].parse(data)
+
+
+@pytest.mark.parametrize("check", example_checks().values(), ids=example_checks())
+def test_a_check_takes_whatever_its_peer_says(check: Check) -> None:
+    for data in (b"", b"\0", b"\r\n", b"\xff" * 4096, b"200 \r\n" * 100):
+        answer(check, data)
+
+
+@pytest.mark.loopback
+def test_nothing_breaks_under_the_fuzzer(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tests" / "fuzz" / "fuzz.py"), "--seconds", str(SECONDS), "together"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert int(re.findall(r"number_of_executed_units: +([0-9]+)", done.stdout)[0]) > 1000
