@@ -48,6 +48,7 @@ class Process:
                 start_new_session=True,
             )
         self._unread = b""
+        self._awaited = 0
         self._asking = asyncio.Lock()
 
     @property
@@ -67,7 +68,11 @@ class Process:
         """Send a line and return its answer."""
         async with self._asking:
             self._tell(question)
-            return await self.read(kind)
+            self._awaited += 1
+            while self._awaited:  # an asker before this one may have gone without its answer
+                answer = await self.read(kind)
+                self._awaited -= 1
+            return answer
 
     async def succeed(self, timeout_seconds: float) -> None:
         """Wait for its end. Raises DemoError unless it succeeds in time."""

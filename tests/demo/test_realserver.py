@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import select
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -67,6 +68,19 @@ async def test_a_health_check_is_answered_and_not_counted(realserver: Running) -
     process, port = realserver
     assert await get(port, "/alive") == ("HTTP/1.1 200 OK", b"I'm alive\n")
     assert await process.ask("", Totals) == Totals(0.0, 0, 0)
+
+
+async def test_an_answer_whose_asker_has_gone_is_not_taken_for_the_next(realserver: Running) -> None:
+    process, port = realserver
+    asking = asyncio.create_task(process.ask("", Totals))
+    await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    answers = process._process.stdout
+    assert answers is not None
+    assert select.select([answers], [], [], 10)[0] == [answers]
+    await get(port, "/")
+    assert (await process.ask("", Totals)).requests == 1
 
 
 async def test_a_download_takes_its_time_without_the_worker(realserver: Running) -> None:
