@@ -45,12 +45,18 @@ class Runner:
         self._bugs_logged: dict[str, float] = {}
 
     def start(self, check: Check, target: Target, timeout_seconds: float, done: Done) -> Handle:
-        """Run `check` once and call `done` with what came of it, at the latest when the timeout is over."""
+        """Run `check` once and call `done` with what came of it, at the latest when the timeout is over.
+
+        Call it from a callback of the loop, not from a task: what a check does to "the current task" would reach it.
+        """
         if check.port is not None or check.address is not None:
             target = Target(check.aim(target.endpoint), target.destination, target.service)
         kind = TaskRun if check.uses_asyncio else DirectRun
         run = kind(self, check, target, timeout_seconds, done)
-        run.begin()
+        try:
+            run.begin()
+        except Exception as error:  # noqa: BLE001 - a bug in the check, whose `probe` is no coroutine
+            run.fail(error)
         return run
 
     def log_bug(self, check: Check, target: Target, error: BaseException | None, detail: str) -> None:
@@ -215,8 +221,13 @@ async def run_once(check: Check, target: Target, timeout_seconds: float) -> Chec
     loop = asyncio.get_running_loop()
     engine = Engine(loop)
     result: asyncio.Future[CheckResult] = loop.create_future()
+
+    def report(what_came: CheckResult) -> None:
+        if not result.cancelled():
+            result.set_result(what_came)
+
     try:
-        Runner(engine).start(check, target, timeout_seconds, result.set_result)
+        loop.call_soon(Runner(engine).start, check, target, timeout_seconds, report)
         return await result
     finally:
         engine.close()

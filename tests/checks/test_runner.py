@@ -342,7 +342,7 @@ async def test_a_check_that_uses_asyncio_ends_at_its_deadline() -> None:
 
 
 @pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
-@pytest.mark.parametrize("probe", [sleeps, yields, times_out, gathers])
+@pytest.mark.parametrize("probe", [sleeps, yields, gathers])
 def test_a_check_that_awaits_asyncio_without_saying_so_has_a_bug(
     probe: Probe, loop_factory: Callable[[], asyncio.AbstractEventLoop]
 ) -> None:
@@ -353,6 +353,58 @@ def test_a_check_that_awaits_asyncio_without_saying_so_has_a_bug(
         result = runner.run(check())
     assert (result.outcome, result.reason) == (Outcome.UNKNOWN, "bug")
     assert result.detail.endswith("it awaits asyncio, and must set uses_asyncio = True")
+
+
+async def hears_in_time(target: Target, net: Net) -> str:
+    async with asyncio.timeout(0.01):
+        return await hears(target, net)
+
+
+@pytest.mark.parametrize("way", ["as the prober does", "run_once"])
+async def test_a_timeout_of_asyncio_in_a_check_that_does_not_say_so_is_a_bug_and_cancels_nobody(
+    bench: Bench, way: str
+) -> None:
+    async with tcp_peer(peers.silent) as endpoint:
+        check = MadeCheck(function=hears_in_time)
+        if way == "run_once":
+            result = await run_once(check, Target(endpoint), 10.0)
+        else:
+            asyncio.get_running_loop().call_soon(bench.start, check, endpoint)
+            await bench.results.come()
+            result = bench.results[0]
+    wanted = (Outcome.UNKNOWN, "bug", "the check raised RuntimeError: Timeout should be used inside a task")
+    assert outcome(result) == wanted
+
+
+class PlainCheck(Check):
+    """What somebody writes who forgets `async`."""
+
+    def probe(self, target: Target, net: Net) -> Any:  # noqa: ARG002 - as every check has them
+        raise ValueError("not today")
+
+
+class PlainAsyncioCheck(PlainCheck):
+    uses_asyncio = True
+
+
+@pytest.mark.parametrize("check", [PlainCheck(), PlainAsyncioCheck()])
+async def test_a_probe_that_is_no_coroutine_is_a_bug(bench: Bench, check: Check) -> None:
+    bench.start(check)
+    await bench.results.come()
+    assert outcome(bench.results[0]) == (Outcome.UNKNOWN, "bug", "the check raised ValueError: not today")
+
+
+async def test_run_once_that_is_cancelled_before_its_report_has_no_trouble_with_it() -> None:
+    loop = asyncio.get_running_loop()
+    troubles: list[Any] = []
+    loop.set_exception_handler(lambda _loop, trouble: troubles.append(trouble))
+    running = asyncio.create_task(run_once(MadeCheck(function=at_once), Target(NOWHERE), 10.0))
+    loop.call_soon(running.cancel)
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert troubles == []
 
 
 async def test_run_once_leaves_nothing_open_when_it_is_cancelled() -> None:
