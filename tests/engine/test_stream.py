@@ -178,7 +178,7 @@ async def test_a_peer_that_floods_is_cut_off_and_little_is_held(flood: Flood, ch
 
 @contextlib.contextmanager
 def flooding(chunk: bytes) -> Iterator[Endpoint]:
-    """Run a process that floods whoever connects, for 8 seconds: it does not wait for this one's loop."""
+    """Run a process that floods whoever connects, without end: it does not wait for this one's loop."""
     with peers.listener() as listening:
         words = [sys.executable, "-c", FLOOD, str(listening.fileno()), chunk.hex()]
         flood = subprocess.Popen(words, pass_fds=[listening.fileno()])
@@ -190,32 +190,53 @@ def flooding(chunk: bytes) -> Iterator[Endpoint]:
 
 
 FLOOD = """
-import socket, sys, time
+import socket, sys
 listening = socket.socket(fileno=int(sys.argv[1]))
 chunk = bytes.fromhex(sys.argv[2]) * 10_000
 connection, _ = listening.accept()
-until = time.monotonic() + 8
 try:
-    while time.monotonic() < until:
+    while True:
         connection.sendall(chunk)
 except ConnectionError:
     pass
 """
 
 
-async def swallow(target: Target, net: Net) -> str:
-    async with net.connect_tcp(target) as stream:
-        while await stream.read_some(1024):
-            pass
-    return "it has ended"
+class Clock:
+    """A timer of the loop that starts itself again, and how often it has fired."""
+
+    def __init__(self) -> None:
+        self.ticks = 0
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(0.001, self._tick)
+
+    def _tick(self) -> None:
+        self.ticks += 1
+        self._timer = self._loop.call_later(0.001, self._tick)
+
+    def stop(self) -> None:
+        self._timer.cancel()
+
+
+HELD_SECONDS = 20.0
+"""A check that reads for so long has held the loop: its deadline of one second has not come."""
 
 
 @pytest.mark.parametrize("made", [peers.MadeCheck, peers.MadeAsyncioCheck])
 async def test_a_check_that_reads_without_end_does_not_hold_the_loop(made: type[peers.MadeCheck]) -> None:
+    async def swallow(target: Target, net: Net) -> str:
+        async with net.connect_tcp(target) as stream:
+            while net.time_left() > -HELD_SECONDS:
+                await stream.read_some(1)  # slower than any peer sends
+        return "nobody has stopped it"
+
+    clock = Clock()
     with flooding(b"a" * 100) as endpoint:
         outcome, reason, detail = await check_once(made(function=swallow), endpoint, 1.0)
+    clock.stop()
     assert (outcome, reason) == (Outcome.FAIL, "timeout")
     assert re.fullmatch(rf"no more than \d+ bytes from {endpoint} within 1 s", detail)
+    assert clock.ticks > 3
 
 
 async def test_the_good_answer_of_a_peer_that_floods_is_seen() -> None:
