@@ -14,12 +14,13 @@ It behaves as IPVS with masquerading does, as far as an ordinary process can:
 import asyncio
 import contextlib
 import functools
+import ipaddress
 import logging
 import resource
 import socket
 
 from feedback.director.relay import Relay
-from feedback.director.scheduling import SCHEDULERS, Lingering, Scheduler, Templates, overhead
+from feedback.director.scheduling import SCHEDULERS, Lingering, Scheduler, Templates
 from feedback.director.table.memory import MemoryTable
 from feedback.model import DestinationKey, Family, ServiceKey, ServiceState, TableState, Transport, VirtualService
 
@@ -164,16 +165,16 @@ class _Service:
 
     def choose(self, now: float, relay: Relay) -> DestinationKey | None:
         """Return where a new client goes: where it was before, with persistence, or where the scheduler says."""
-        if self._templates is None:
-            return self._scheduler.choose(lambda key: self._overhead(now, key))
-        client = relay.client.transport.get_extra_info("peername")
-        if client is None:  # gone already
+        peer = relay.client.transport.get_extra_info("peername")
+        if peer is None:  # gone already
             return None
-        destination = self._templates.find(now, client[0])
+        client = str(peer[0])
+        destination = self._templates.find(now, client) if self._templates else None
         if destination is None or not self._weights.get(destination):
-            destination = self._scheduler.choose(lambda key: self._overhead(now, key))
-        if destination is not None:
-            self._templates.remember(now, client[0], destination)
+            address = int(ipaddress.ip_address(client.partition("%")[0]))
+            destination = self._scheduler.choose(lambda key: self._cost(now, key), address)
+        if destination is not None and self._templates:
+            self._templates.remember(now, client, destination)
         return destination
 
     def release(self, now: float, relay: Relay, destination: DestinationKey) -> None:
@@ -201,8 +202,8 @@ class _Service:
         seconds = settings.persistence_seconds
         self._templates = Templates(seconds, settings.persistence_prefix) if seconds else None
 
-    def _overhead(self, now: float, key: DestinationKey) -> int:
-        return overhead(len(self.relays[key]), self._lingering[key].count(now))
+    def _cost(self, now: float, key: DestinationKey) -> int:
+        return self._scheduler.cost(len(self.relays[key]), self._lingering[key].count(now))
 
     def _cut(self, key: DestinationKey) -> None:
         del self._lingering[key]

@@ -444,12 +444,12 @@ async def test_a_client_comes_back_to_its_destination_with_persistence(bench: Be
 async def test_an_unknown_scheduler_is_replaced_with_one_warning(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await bench.add_service("sh")
+    await bench.add_service("lblc")
     await bench.add(await bench.serve_name("a"))
     await bench.add(await bench.serve_name("b"))
     assert {await bench.get() for _ in range(4)} == {"a", "b"}
     assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [
-        f"{bench.key}: the embedded forwarder has no scheduler sh and uses wlc"
+        f"{bench.key}: the embedded forwarder has no scheduler lblc and uses wlc"
     ]
 
 

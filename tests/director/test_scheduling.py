@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from feedback.director.scheduling import SCHEDULERS, Lingering, Scheduler, Templates, overhead
 
+HASHING = {"sh", "mh"}  # these refuse clients who fall on a place of weight 0
+
 weight_tables = st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 12), max_size=6)
 
 
@@ -22,14 +24,14 @@ def idle(_key: str) -> int:
 
 
 def sequence(scheduler: Scheduler[str], count: int) -> str:
-    return "".join(scheduler.choose(idle) or "-" for _ in range(count))
+    return "".join(scheduler.choose(idle, 0) or "-" for _ in range(count))
 
 
 def connect(scheduler: Scheduler[str], keys: str, count: int) -> Counter[str]:
     """Open connections that never end, and return how many each destination has."""
     active = Counter(dict.fromkeys(keys, 0))
     for _ in range(count):
-        chosen = scheduler.choose(lambda key: overhead(active[key], 0))
+        chosen = scheduler.choose(lambda key: scheduler.cost(active[key], 0), 0)
         assert chosen is not None
         active[chosen] += 1
     return active
@@ -66,15 +68,15 @@ def test_the_sequence_over_idle_destinations_is_the_kernels(
 @pytest.mark.parametrize("name", SCHEDULERS)
 @pytest.mark.parametrize("weights", [{}, {"a": 0}, {"a": 0, "b": 0}])
 def test_without_a_weight_above_zero_nothing_is_chosen(name: str, weights: Mapping[str, int]) -> None:
-    assert make(name, weights).choose(idle) is None
+    assert make(name, weights).choose(idle, 0) is None
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)
 def test_a_destination_that_comes_back_is_chosen_again(name: str) -> None:
     scheduler = make(name, {"a": 0})
-    assert scheduler.choose(idle) is None
+    assert scheduler.choose(idle, 0) is None
     scheduler.update({"a": 5})
-    assert scheduler.choose(idle) == "a"
+    assert scheduler.choose(idle, 0) == "a"
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)
@@ -85,9 +87,10 @@ def test_what_is_chosen_is_in_the_table_with_a_weight_above_zero(
     scheduler = make(name, weights)
     for table in (weights, more):
         scheduler.update(table)
-        for key in (scheduler.choose(idle) for _ in range(count)):
+        for client in range(count):
+            key = scheduler.choose(idle, client)
             if key is None:
-                assert not any(table.values())
+                assert not any(table.values()) or (name in HASHING and not all(table.values()))
             else:
                 assert table[key] > 0
 
@@ -113,7 +116,7 @@ def test_rr_shares_are_equal(weights: dict[str, int]) -> None:
 
 def test_rr_goes_on_behind_the_last_chosen_when_others_come() -> None:
     scheduler = make("rr", {"a": 1, "b": 1})
-    assert scheduler.choose(idle) == "a"
+    assert scheduler.choose(idle, 0) == "a"
     scheduler.update({"x": 1, "a": 1, "b": 1})
     assert sequence(scheduler, 3) == "bxa"
 
@@ -122,7 +125,7 @@ def test_rr_goes_on_with_the_follower_when_the_last_chosen_is_removed() -> None:
     scheduler = make("rr", {"a": 1, "b": 1, "c": 1})
     assert sequence(scheduler, 2) == "ab"
     scheduler.update({"a": 1, "c": 1})
-    assert scheduler.choose(idle) == "c"
+    assert scheduler.choose(idle, 0) == "c"
 
 
 def test_rr_starts_at_the_front_when_all_up_to_the_last_chosen_are_removed() -> None:
@@ -155,14 +158,74 @@ def test_wrr_lowers_its_bar_to_a_smaller_maximum() -> None:
 
 def test_lc_chooses_the_least_overhead_and_the_first_of_equals() -> None:
     scheduler = make("lc", {"a": 1, "b": 1, "c": 100})
-    assert scheduler.choose({"a": overhead(1, 0), "b": overhead(0, 255), "c": overhead(1, 1)}.__getitem__) == "b"
-    assert scheduler.choose({"a": 7, "b": 5, "c": 5}.__getitem__) == "b"
+    assert scheduler.choose({"a": overhead(1, 0), "b": overhead(0, 255), "c": overhead(1, 1)}.__getitem__, 0) == "b"
+    assert scheduler.choose({"a": 7, "b": 5, "c": 5}.__getitem__, 0) == "b"
 
 
 def test_wlc_chooses_the_least_overhead_for_its_weight_and_the_first_of_equals() -> None:
     scheduler = make("wlc", {"a": 1, "b": 2, "c": 4})
-    assert scheduler.choose({"a": 256, "b": 511, "c": 1024}.__getitem__) == "b"
-    assert scheduler.choose({"a": 256, "b": 512, "c": 1024}.__getitem__) == "a"
+    assert scheduler.choose({"a": 256, "b": 511, "c": 1024}.__getitem__, 0) == "b"
+    assert scheduler.choose({"a": 256, "b": 512, "c": 1024}.__getitem__, 0) == "a"
+
+
+def test_sed_counts_the_next_connection_and_no_inactive_ones() -> None:
+    scheduler = make("sed", {"a": 1, "b": 3})
+    assert (scheduler.cost(0, 99), scheduler.cost(4, 0)) == (1, 5)
+    assert connect(make("sed", {"a": 1, "b": 3}), "ab", 4) == {"a": 1, "b": 3}
+    assert scheduler.choose({"a": 1, "b": 3}.__getitem__, 0) == "a"  # 1/1 and 3/3: the first of equals
+    assert scheduler.choose({"a": 2, "b": 5}.__getitem__, 0) == "b"
+
+
+def test_nq_takes_an_idle_destination_at_once_and_else_does_as_sed() -> None:
+    scheduler = make("nq", {"a": 100, "b": 1, "c": 0})
+    assert scheduler.choose({"a": 2, "b": 1}.__getitem__, 0) == "b"
+    assert make("sed", {"a": 100, "b": 1}).choose({"a": 2, "b": 1}.__getitem__, 0) == "a"
+    assert scheduler.choose({"a": 2, "b": 2}.__getitem__, 0) == "a"
+
+
+def clients_of(scheduler: Scheduler[str], first: int, count: int) -> list[str | None]:
+    return [scheduler.choose(idle, client) for client in range(first, first + count)]
+
+
+@pytest.mark.parametrize("name", sorted(HASHING))
+@pytest.mark.parametrize("first", [0x0A000001, 0x20010DB8 << 96])
+def test_a_hash_sends_a_client_to_one_place_and_clients_by_weight(name: str, first: int) -> None:
+    weights = {"a": 16, "b": 32, "c": 80}
+    chosen = clients_of(make(name, weights), first, 3000)
+    assert chosen == clients_of(make(name, weights), first, 3000)
+    shares = Counter(chosen)
+    for key, weight in weights.items():
+        assert shares[key] / 3000 == pytest.approx(weight / 128, rel=0.15)
+
+
+def test_sh_fills_its_table_in_the_order_of_the_list_and_starves_the_last() -> None:
+    chosen = Counter(clients_of(make("sh", {"a": 200, "b": 200, "c": 200}), 0, 4000))
+    assert chosen["a"] > 3 * chosen["b"]
+    assert chosen["c"] == 0
+
+
+def test_a_change_of_one_weight_moves_few_clients_of_the_others_under_mh_and_many_under_sh() -> None:
+    def moved(name: str) -> float:
+        before = clients_of(make(name, {"a": 30, "b": 40, "c": 40}), 0, 3000)
+        after = clients_of(make(name, {"a": 40, "b": 40, "c": 40}), 0, 3000)
+        return sum(one != two for one, two in zip(before, after, strict=True) if two != "a") / 2000
+
+    assert moved("mh") < 0.1
+    assert moved("sh") > 0.2
+
+
+@pytest.mark.parametrize("name", sorted(HASHING))
+def test_weight_0_moves_nobody_and_refuses_those_who_fall_on_it(name: str) -> None:
+    scheduler = make(name, {"a": 1, "b": 1, "c": 1})
+    before = clients_of(scheduler, 0, 900)
+    scheduler.update({"a": 1, "b": 0, "c": 1})
+    after = clients_of(scheduler, 0, 900)
+    assert after == [None if key == "b" else key for key in before]
+
+
+def test_mh_takes_the_weights_high_bits_and_gives_the_lightest_a_place_all_the_same() -> None:
+    chosen = Counter(clients_of(make("mh", {"a": 1, "b": 65535}), 0, 3000))
+    assert 0 < chosen["a"] / 3000 < 0.05
 
 
 def test_lasting_connections_spread_equally_under_lc() -> None:
