@@ -21,8 +21,21 @@ class HttpsCheck(TlsCheck, HttpCheck, name="https"):
     def __post_init__(self) -> None:
         HttpCheck.__post_init__(self)
         TlsCheck.__post_init__(self)
-        self._name_in_host = urlsplit(f"//{self.host}").hostname if self.host else None
+        names = [_hostname(request.host) if request.host else None for request in (self, *self.requests)]
+        self._name_in_host = names[0]
 
     def server_name(self, target: Target) -> str:
         """Return the name that the certificate must be valid for."""
         return self.sni or self._name_in_host or target.endpoint.address
+
+    def name_of(self, host: str) -> str:
+        """Return the name that the certificate must be valid for, by the Host of a request."""
+        return self.sni or _hostname(host)
+
+
+def _hostname(host: str) -> str:
+    """Return a Host's name, without its port. Raises ValueError."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        raise ValueError("host: must be a name, like www.example.com") from None

@@ -81,9 +81,9 @@ def test_one_check_asks_each_destination_in_its_own_name() -> None:
 def test_a_check_remembers_no_more_requests_than_it_should() -> None:
     check = HttpCheck()
     endpoints = [Endpoint("192.0.2.11", 1 + number) for number in range(REQUESTS_KEPT + 5)]
-    requests = {check._request_for(endpoint) for endpoint in endpoints}
-    assert len(requests) == len(endpoints)
-    assert len(check._requests) <= REQUESTS_KEPT
+    messages = {check._message_for(endpoint) for endpoint in endpoints}
+    assert len(messages) == len(endpoints)
+    assert len(check._messages) <= REQUESTS_KEPT
 
 
 def test_another_port_and_address_may_be_checked() -> None:
@@ -193,7 +193,7 @@ def test_a_failure_says_what_is_wrong(script: list[Step], reason: str, detail: s
             'not a header field: "no field\\r"',
         ),
         ({"body": "well"}, OK, "content", 'no "well" in the body, which begins with "I\'m alive"'),
-        ({"body_regex": "^a"}, OK, "content", 'no a match of ^a in the body, which begins with "I\'m alive"'),
+        ({"body_regex": "^a"}, OK, "content", 'no match of ^a in the body, which begins with "I\'m alive"'),
         ({"body": "alive", "body_limit": 6}, UNTIL_CLOSE, "limit", 'no "alive" in the first 6 bytes of a larger body'),
         ({"body": "alive", "body_limit": 6}, OK, "limit", 'no "alive" in the first 6 bytes of a larger body'),
         ({"body": "I'm dead"}, OK[:-1], "closed", "the connection was closed in the middle of the body"),
@@ -264,8 +264,8 @@ def test_an_interruption_anywhere_fails_and_leaves_nothing_open(by: Step, reason
         ({"host": ""}, "host: must be a name, like www.example.com"),
         ({"headers": {"X Y": "a"}}, "headers: X Y must be a header's name, and its value one line"),
         ({"headers": {"X": "a\r\nY: b"}}, "headers: X must be a header's name, and its value one line"),
-        ({"method": "HEAD", "body": "a"}, "body: an answer to HEAD has none"),
-        ({"method": "HEAD", "body_regex": "a"}, "body: an answer to HEAD has none"),
+        ({"method": "HEAD", "body": "a"}, "body: an answer to HEAD has no body"),
+        ({"method": "HEAD", "body_regex": "a"}, "body_regex: an answer to HEAD has no body"),
         ({"status": 99}, 'status: must be statuses from 100 to 599, like 200 or "200-299", not 99'),
         (
             {"body_regex": "("},

@@ -9,7 +9,7 @@ import msgspec
 
 from feedback import report
 from feedback.agent import sockdiag
-from feedback.checks.codecs import certificate, http_message
+from feedback.checks.codecs import certificate, http_body, http_message
 
 
 class Parser(msgspec.Struct, frozen=True):
@@ -24,7 +24,7 @@ def _http_answer(data: bytes) -> object:
     if http_message.status_of(data) is None:
         return None
     end = http_message.end_of_head(data)
-    body = http_message.Body(http_message.parse_head(data[:end]), 4096)
+    body = http_body.Body(http_message.parse_head(data[:end]), 4096)
     for start in range(end, len(data), 7):
         if body.complete or body.truncated:
             break
