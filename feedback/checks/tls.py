@@ -41,9 +41,12 @@ class TlsCheck(Check):
         """Return the name that the certificate must be valid for."""
         return self.sni or target.endpoint.address
 
-    async def secure(self, stream: Stream, target: Target) -> str:
-        """Shake hands, and return when the certificate expires, in words, "" when it can't be told."""
-        await stream.start_tls(self._context, self.server_name(target))
+    async def secure(self, stream: Stream, target: Target, name: str | None = None) -> str:
+        """Shake hands, and return when the certificate expires, in words, "" when it can't be told.
+
+        `name`: what the certificate must be valid for, where that is not the check's `server_name`.
+        """
+        await stream.start_tls(self._context, name or self.server_name(target))
         return expiry(stream)
 
 
