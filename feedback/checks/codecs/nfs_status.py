@@ -38,14 +38,16 @@ _NAMES = {
     10029: "SYMLINK: it is a symbolic link",
     10044: "OP_ILLEGAL: the server does not know the operation",
 }
-_NAMES_OF_VERSION_3 = {10008: "JUKEBOX: the server asks to try again later"}
+_NAMES_OF = {
+    "MNT3ERR": {_ACCES: "ACCES: access denied, or there is no such export"},
+    "NFS3ERR": {10008: "JUKEBOX: the server asks to try again later"},
+}
 
 
 def require_ok(family: Family, number: int, where: str = "") -> None:
     """Raise CheckFailed, in words, unless a status is OK: of access denied as of a login that is refused."""
     if number == OK:
         return
-    names = _NAMES if family == "NFS4ERR" else _NAMES | _NAMES_OF_VERSION_3
-    words = f"{family}_{names.get(number, number)}"
+    words = f"{family}_{(_NAMES | _NAMES_OF.get(family, {})).get(number, number)}"
     reason = Reason.AUTH if number in {_PERM, _ACCES, _WRONGSEC} else Reason.STATUS
     raise CheckFailed(reason, f"{where}: {words}" if where else words)

@@ -14,7 +14,7 @@ def test_ok_is_ok() -> None:
     ("family", "number", "where", "sentence"),
     [
         ("MNT3ERR", 2, "", "status: MNT3ERR_NOENT: there is no such file or directory"),
-        ("MNT3ERR", 13, "", "auth: MNT3ERR_ACCES: access denied"),
+        ("MNT3ERR", 13, "", "auth: MNT3ERR_ACCES: access denied, or there is no such export"),
         ("NFS3ERR", 70, "", "status: NFS3ERR_STALE: the file handle is no longer valid"),
         ("NFS3ERR", 10008, "", "status: NFS3ERR_JUKEBOX: the server asks to try again later"),
         ("NFS4ERR", 10008, "", "status: NFS4ERR_DELAY: the server asks to try again later"),
