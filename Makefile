@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 # program:package, for what the lab runs besides Python, the tests besides the lab, and the benchmarks besides both
-LAB := linux.uml:user-mode-linux modprobe:kmod ip:iproute2 tc:iproute2 ipvsadm:ipvsadm
+LAB := linux.uml:user-mode-linux tcc:tcc modprobe:kmod ip:iproute2 tc:iproute2 ipvsadm:ipvsadm
 PEERS := nginx:nginx-light openssl:openssl \
 	postfix:postfix dovecot:dovecot-imapd \
 	named:bind9 chronyd:chrony \

@@ -100,4 +100,4 @@ def test_a_lab_test_that_cannot_run_fails_with_the_reason(tmp_path: Path) -> Non
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=50, check=False)
     assert done.returncode == 1
     assert "1 failed" in done.stdout
-    assert "the lab needs the Debian packages user-mode-linux: install them with apt-get" in done.stdout
+    assert "the lab needs the Debian packages tcc user-mode-linux: install them with apt-get" in done.stdout

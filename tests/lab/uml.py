@@ -15,8 +15,16 @@ from pathlib import Path
 from typing import Self
 
 INIT = Path(__file__).with_name("init.sh")
+PTRACE = Path(__file__).with_name("ptrace.c")
 KERNEL = "linux.uml"
-PACKAGES = {KERNEL: "user-mode-linux", "modprobe": "kmod", "ip": "iproute2", "ipvsadm": "ipvsadm"}
+COMPILER = "tcc"
+PACKAGES = {
+    KERNEL: "user-mode-linux",
+    COMPILER: "tcc",
+    "modprobe": "kmod",
+    "ip": "iproute2",
+    "ipvsadm": "ipvsadm",
+}
 """The programs without which there is no lab, and the Debian packages that have them."""
 
 MEMORY = "1024M"
@@ -43,6 +51,8 @@ class Machine:
             raise LabError(f"the lab needs the Debian packages {' '.join(missing)}: install them with apt-get")
         self.directory = Path(tempfile.mkdtemp(prefix="feedback-lab-"))
         (self.directory / "command").write_text(script)
+        self._ptrace = self.directory / "ptrace.so"
+        subprocess.run([COMPILER, "-shared", "-nostdlib", "-o", self._ptrace, PTRACE], check=True)
         self._limit_seconds = limit_seconds
         with (self.directory / "console").open("wb") as console:
             self._process = subprocess.Popen(
@@ -51,9 +61,10 @@ class Machine:
 
     def _command(self) -> list[str]:
         guard = ["setpriv", "--pdeathsig", "TERM", "timeout", f"--kill-after={KILL_AFTER_SECONDS}"]
+        wrapped = ["env", f"LD_PRELOAD={self._ptrace}"]  # ptrace.c says why
         kernel = [KERNEL, f"mem={MEMORY}", "rootfstype=hostfs", "ro", "hostfs=/", f"init={INIT}", "quiet"]
         quiet = ["con=null", "con0=null,fd:1", f"uml_dir={self.directory}", f"LAB_DIRECTORY={self.directory}"]
-        return [*guard, str(self._limit_seconds), *kernel, *quiet]
+        return [*guard, str(self._limit_seconds), *wrapped, *kernel, *quiet]
 
     def __enter__(self) -> Self:
         return self
