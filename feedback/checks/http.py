@@ -123,9 +123,9 @@ class HttpCheck(HttpRequest, ProxiedCheck, name="http"):
         questions = []
         for number, request in enumerate(self._everything, 1):
             host = request.host or host_header(target.endpoint, self.default_port)
-            words = f"request {number}, {request.verb} {request.path}" if self.requests else ""
+            name = f"request {number}, {request.verb} {request.path}" if self.requests else ""
             origin = Origin(scheme, host, request.path, ports)
-            questions.append(Question(request, origin, request.verb, words, request.follow))
+            questions.append(Question(request, origin, request.verb, name, request.follow))
         return questions
 
     def _message_for(self, endpoint: Endpoint) -> bytes:

@@ -29,13 +29,19 @@ class Manner(msgspec.Struct, frozen=True):
 
 
 class Question(msgspec.Struct, frozen=True):
-    """A request as it stands, or where redirects have led it; `words` name it in a failure."""
+    """A request as it stands, or where redirects have led it. `name` and `led` say in a failure which it is."""
 
     request: HttpRequest
     origin: Origin
     method: str
-    words: str
+    name: str
     follow: int
+    led: str = ""
+
+    @property
+    def words(self) -> str:
+        """What to call it, "" where there is no other."""
+        return ", ".join(filter(None, [self.name, self.led]))
 
     def redirected(self, head: Head) -> "Question | None":
         """Return what to ask instead where an answer is a redirect to follow. Raises CheckFailed."""
@@ -50,8 +56,7 @@ class Question(msgspec.Struct, frozen=True):
             )
         there = msgspec.structs.replace(self.origin, host=found.host, path=found.path)
         shown = found.path if found.host == self.origin.host else f"{found.host}{found.path}"
-        words = ", ".join(filter(None, [self.words, f"redirected to {shown}"]))
-        return Question(self.request, there, found.method, words, self.follow - 1)
+        return Question(self.request, there, found.method, self.name, self.follow - 1, f"redirected to {shown}")
 
     def line(self, head: Head) -> str:
         """Return the status for people, and how many redirects it took."""
@@ -81,7 +86,8 @@ class Dialogue:
     async def go_on(self, stream: Stream) -> None:
         """Ask on a new connection, as long as the server keeps it and it will do for what comes next."""
         fresh = True
-        while (question := self.next) is not None:
+        while True:
+            question = self._left[-1]
             self._net.stage(question.words)
             keep = self._manner.keep_alive and (len(self._left) > 1 or question.follow > 0)
             data = await self._ask(stream, question, keep, fresh)

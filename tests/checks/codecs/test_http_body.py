@@ -64,7 +64,49 @@ def test_a_body_is_complete_at_its_end_however_it_is_cut(head: Head, data: bytes
 )
 def test_some_answers_have_no_body(head: Head) -> None:
     body = Body(head, LIMIT)
-    assert (body.complete, bytes(body.data)) == (True, b"")
+    assert (body.complete, body.ended, bytes(body.data)) == (True, True, b"")
+
+
+@pytest.mark.parametrize("fields", [(("content-length", "100"),), (CHUNKED,), ()])
+def test_an_answer_to_head_has_none_whatever_it_says(fields: tuple[tuple[str, str], ...]) -> None:
+    body = Body(head(*fields), LIMIT, "HEAD")
+    assert (body.complete, body.ended, body.surplus) == (True, True, False)
+    body.feed(b"a")
+    assert (bytes(body.data), body.surplus) == (b"", True)
+
+
+@pytest.mark.parametrize(
+    ("head", "data", "ended", "surplus"),
+    [
+        (head(("content-length", "5")), b"hello", True, False),
+        (head(("content-length", "5")), b"hell", False, False),
+        (head(("content-length", "5")), b"helloH", True, True),
+        (head(("content-length", "0")), b"H", True, True),
+        (head(CHUNKED), b"5\r\nhello\r\n0\r\n\r\n", True, False),
+        (head(CHUNKED), b"5\nhello\n0\n\n", True, False),
+        (head(CHUNKED), b"5\r\nhello\r\n0\r\n", False, False),
+        (head(CHUNKED), b"5\r\nhello\r\n0\r\nA: b\r\n", False, False),
+        (head(CHUNKED), b"5\r\nhello\r\n0\r\nA: b\r\n\r\n", True, False),
+        (head(CHUNKED), b"5\r\nhello\r\n0\r\n\r\nHTTP/1.1 200", True, True),
+        (head(CHUNKED), b"0\r\n" + b"A: b\r\n" * 3000, True, True),
+        (head(), b"hello", False, False),
+    ],
+)
+@pytest.mark.parametrize("count", [1, 3, 100_000])
+def test_the_end_of_a_message_is_found_and_what_comes_behind_it(
+    head: Head, data: bytes, ended: bool, surplus: bool, count: int
+) -> None:
+    body = Body(head, LIMIT)
+    for start in range(0, len(data), count):
+        body.feed(data[start : start + count])
+    assert (body.ended, body.surplus) == (ended, surplus)
+
+
+def test_a_message_whose_stream_ends_among_its_trailers_has_its_body() -> None:
+    body = Body(head(CHUNKED), LIMIT)
+    body.feed(b"2\r\nhi\r\n0\r\n")
+    body.feed(b"")
+    assert (body.complete, body.ended, bytes(body.data)) == (True, False, b"hi")
 
 
 def test_without_a_length_the_end_of_the_stream_is_the_end_of_the_body() -> None:

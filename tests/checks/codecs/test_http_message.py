@@ -38,6 +38,28 @@ def test_given_headers_come_last_and_replace_the_usual_ones_whatever_their_case(
     )
 
 
+def test_a_connection_to_keep_is_not_told_to_close() -> None:
+    assert request("GET", "/", "a", {}, keep=True) == (
+        b"GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: feedback\r\nAccept: */*\r\n\r\n"
+    )
+
+
+def test_an_old_version_may_be_spoken() -> None:
+    assert request("GET", "/", "a", {}, version="1.0").startswith(b"GET / HTTP/1.0\r\nHost: a\r\n")
+
+
+@pytest.mark.parametrize(
+    ("method", "content", "length"),
+    [("POST", b"a=b", b"3"), ("POST", b"", b"0"), ("PUT", b"", b"0"), ("GET", b"a", b"1"), ("DELETE", b"", None)],
+)
+def test_content_has_a_length_and_where_it_is_usual_also_none(
+    method: str, content: bytes, length: bytes | None
+) -> None:
+    head, _, body = request(method, "/", "a", {}, content).partition(b"\r\n\r\n")
+    assert body == content
+    assert (b"\r\nContent-Length: %s" % (length or b"") in head) is (length is not None)
+
+
 # The status line
 
 
@@ -95,6 +117,52 @@ def test_a_head_has_a_limit() -> None:
     assert status_of(begun.ljust(HEAD_LIMIT_BYTES - 4, b"x") + b"\r\n\r\n") is not None
     with pytest.raises(CheckFailed, match="limit"):
         status_of(begun.ljust(HEAD_LIMIT_BYTES - 3, b"x") + b"\r\n\r\n")
+
+
+def test_an_answer_behind_interim_ones_is_read_where_it_begins() -> None:
+    interim = b"HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n"
+    data = interim + b"HTTP/1.0 200 OK\r\n\r\nbody"
+    assert end_of_head(data) == len(interim)
+    assert status_of(data, len(interim)) == Head(200, "200 OK", minor=0)
+    assert end_of_head(data, len(interim)) == len(data) - 4
+    assert status_of(interim, len(interim)) is None
+    with pytest.raises(CheckFailed, match='the answer is not HTTP: "SSH"'):
+        status_of(interim + b"SSH", len(interim))
+
+
+def test_interim_answers_count_into_the_limit() -> None:
+    interim = b"HTTP/1.1 100 Continue\r\n\r\n" * 600
+    assert len(interim) < HEAD_LIMIT_BYTES
+    with pytest.raises(CheckFailed) as caught:
+        status_of((interim + b"HTTP/1.1 200 OK\r\nA: ").ljust(HEAD_LIMIT_BYTES, b"x"), len(interim))
+    assert failure(caught) == ("limit", "the answer's interim answers and headers are longer than 16384 bytes")
+
+
+# Whether the connection may be used again
+
+
+@pytest.mark.parametrize(
+    ("fields", "minor", "persistent"),
+    [
+        ([], 1, True),
+        ([], 0, False),
+        (["close"], 1, False),
+        (["Close"], 1, False),
+        (["keep-alive"], 0, True),
+        (["Keep-Alive, Upgrade"], 0, True),
+        (["keep-alive", "close"], 1, False),
+        (["upgrade, close"], 1, False),
+    ],
+)
+def test_a_server_says_whether_it_keeps_the_connection(fields: list[str], minor: int, persistent: bool) -> None:
+    head = Head(200, "200 OK", tuple(("connection", value) for value in fields), minor)
+    assert head.persistent is persistent
+
+
+def test_an_answer_with_two_lengths_is_the_last_one_on_its_connection() -> None:
+    lengths = (("transfer-encoding", "chunked"), ("content-length", "5"))
+    assert not Head(200, "200 OK", lengths).persistent
+    assert Head(200, "200 OK", lengths[:1]).persistent
 
 
 # The header fields
