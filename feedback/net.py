@@ -7,6 +7,7 @@ the reason already translated, faults of this host as `LocalFault`; a check need
 A stream reads through one buffer, and every read has a byte limit: a peer can't make a check hold more.
 """
 
+import socket
 import ssl
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -30,6 +31,18 @@ class Target(msgspec.Struct, frozen=True):
     vip: Endpoint | None = None
 
 
+class Egress(msgspec.Struct, frozen=True):
+    """How packets leave this host where its routing table shall not decide alone.
+
+    source: the local address that they come from. interface: the device that they leave by. fwmark: the mark that they
+    bear, for rules of the routing policy and of the packet filter.
+    """
+
+    source: str | None = None
+    interface: str | None = None
+    fwmark: int | None = None
+
+
 def endpoint_of(target: Target | Endpoint) -> Endpoint:
     """Return where a target is: a check may name another endpoint than its target's."""
     return target.endpoint if isinstance(target, Target) else target
@@ -44,7 +57,17 @@ class Completed(msgspec.Struct, frozen=True):
 
 
 class Stream(Protocol):
-    """A TCP connection, with TLS or without."""
+    """A TCP connection, with TLS or without.
+
+    keep: whether it may be kept for the next run, where `connect_tcp` was told to `reuse`. A check that has not read
+    its answer to the end, or hears that the peer will close, sets it to False.
+    """
+
+    keep: bool
+
+    @property
+    def reused(self) -> bool:
+        """Whether an earlier run has opened and kept it. Then it is in TLS already, if that was begun."""
 
     async def write(self, data: bytes) -> None:
         """Send all of `data`."""
@@ -64,8 +87,18 @@ class Stream(Protocol):
     async def start_tls(self, context: ssl.SSLContext, server_hostname: str | None) -> None:
         """Go on in TLS: handshake at once. Raises CheckFailed(tls) with OpenSSL's reason in words."""
 
+    def local_endpoint(self) -> Endpoint:
+        """Return this end's address and port."""
+
     def peer_certificate(self) -> bytes | None:
         """Return the peer's certificate in DER form, None without TLS."""
+
+    def detach(self) -> socket.socket:
+        """Hand the connected, non-blocking socket over: the end of the block does not close it any more.
+
+        For a library that brings its own protocol, in a check with `uses_asyncio`. Raises RuntimeError in TLS, or when
+        more was received than read.
+        """
 
 
 class Datagrams(Protocol):
@@ -93,13 +126,21 @@ class Net(Protocol):
     def stage(self, words: str) -> None:
         """Say what the check is at, like `step 2, EHLO`. It is put before the detail of a failure."""
 
-    def connect_tcp(self, target: Target | Endpoint, *, brief: bool = False) -> AbstractAsyncContextManager[Stream]:
+    def connect_tcp(
+        self, target: Target | Endpoint, *, brief: bool = False, reuse: int = 0
+    ) -> AbstractAsyncContextManager[Stream]:
         """Connect, and close at the end of the block, whatever happened in it.
 
         `brief`: for an exchange in which the check speaks first, or not at all. The handshake's last packet waits for
         the first data, and at the end the connection is reset: that saves packets, neither side has to remember the
         connection, and a peer to whom nothing was sent never hears of it. Where the peer speaks first, it would cost
         up to 40 ms.
+
+        `reuse`: keep the connection at the end of a block that ends well, for the next run of this check on this
+        target, at most so many times in a row; `Stream.reused` tells of it. A peer may close an idle connection when it
+        likes. Mostly that shows in time, and a new one is made. Where it shows only when the check has written and
+        nothing has come yet, the check is thrown out as by its deadline, and `probe` begins again on a new connection:
+        so what it has sent may be sent twice (RFC 9112, 9.3.1).
         """
 
     def connect_udp(self, target: Target | Endpoint) -> AbstractAsyncContextManager[Datagrams]:

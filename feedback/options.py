@@ -36,6 +36,7 @@ class Unit(msgspec.Struct, frozen=True):
 
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_INTERFACE = re.compile(r"[!-.0-9;-~]{1,15}")  # what the kernel has for names, and ASCII only
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
@@ -80,6 +81,12 @@ def _parse_ratio(value: object) -> float:
     raise ValueError("must be a ratio, from 0 to 1")
 
 
+def _parse_interface(value: object) -> str:
+    if isinstance(value, str) and _INTERFACE.fullmatch(value) and value not in {".", ".."}:
+        return value
+    raise ValueError("must be a network interface, like eth0")
+
+
 def _parse_name(value: object) -> str:
     if isinstance(value, str) and _NAME.fullmatch(value):
         return value
@@ -97,6 +104,9 @@ Address = Annotated[str, Unit("address", _parse_address)]
 
 Ratio = Annotated[float, Unit("ratio", _parse_ratio, "{:g}".format)]
 """A share from 0 to 1."""
+
+Interface = Annotated[str, Unit("interface", _parse_interface)]
+"""A network interface's name."""
 
 Name = Annotated[str, Unit("name", _parse_name)]
 """A name of a thing: letters, digits, ".", "_" and "-"."""

@@ -2,7 +2,7 @@ r"""Test kit for checks: a network that follows a script, and a clock that jumps
 
 A script says what the peer does. A check runs against it with no socket and in no time:
 
-    result = run_check(MemcachedCheck(), Connection(Receive(b"version\r\n"), Send(b"VERSION 1.6.18\r\n")))
+    result = run_check(GearmanCheck(), Connection(Receive(b"version\n"), Send(b"OK 1.1.20\n")))
     assert result.outcome is Outcome.PASS
 
 A check that does something else than the script expects, or leaves a connection open, raises ScriptError; a bug in the
@@ -23,7 +23,7 @@ import msgspec
 from feedback.checks import verdict
 from feedback.checks.check import Check, Passed
 from feedback.engine.buffered import BufferedReader
-from feedback.engine.waiting import PAUSE, Pause
+from feedback.engine.waiting import PAUSE, Pause, StaleConnection
 from feedback.errors import CheckFailed, LocalFault, Reason
 from feedback.model import CheckResult, Endpoint
 from feedback.net import Completed, Target, endpoint_of
@@ -33,6 +33,10 @@ PartT = TypeVar("PartT", "Connection", "Exchange", "Program")
 
 TARGET = Target(Endpoint("192.0.2.11", 80), "rs1", "web")
 """Where checks go when a test does not say."""
+
+LOCAL_IPV4 = Endpoint("192.0.2.1", 40000)
+LOCAL_IPV6 = Endpoint("2001:db8::1", 40000)
+"""Where their connections come from."""
 
 
 class ScriptError(AssertionError):
@@ -119,7 +123,17 @@ class _Dialogue:
 
 
 class Connection(_Dialogue):
-    """A TCP connection: what the peer does on it. Afterwards it tells `sent`, `closed` and `brief`."""
+    """A TCP connection: what the peer does on it. With `reused`, an earlier run has kept it.
+
+    Afterwards it tells `sent`, `closed`, `brief`, for how many runs the check would `reuse` it, and whether it was
+    `kept` for the next.
+    """
+
+    def __init__(self, *steps: Step, reused: bool = False) -> None:
+        super().__init__(*steps)
+        self.reused = reused
+        self.reuse = 0
+        self.kept = False
 
 
 class Exchange(_Dialogue):
@@ -162,13 +176,21 @@ def run_check(
     `chunk_bytes`: streams deliver at most so many bytes at once.
     """
     net = ScriptedNet(*script, timeout_seconds=timeout_seconds, chunk_bytes=chunk_bytes)
-    coroutine = check.probe(Target(check.aim(target.endpoint), target.destination, target.service), net)
     try:
-        result = _drive(coroutine, net, timeout_seconds)
-    finally:
-        coroutine.close()
+        result = _probe(check, target, net, timeout_seconds)
+    except StaleConnection:
+        net.begin_again()
+        result = _probe(check, target, net, timeout_seconds)
     net.assert_closed()
     return result
+
+
+def _probe(check: Check, target: Target, net: "ScriptedNet", timeout_seconds: float) -> CheckResult:
+    coroutine = check.probe(check.aimed(target), net)
+    try:
+        return _drive(coroutine, net, timeout_seconds, check.slow)
+    finally:
+        coroutine.close()
 
 
 @types.coroutine
@@ -176,11 +198,13 @@ def _paused() -> Generator[Pause, None, None]:
     yield PAUSE
 
 
-def _drive(coroutine: Coroutine[Any, Any, str | Passed], net: "ScriptedNet", timeout_seconds: float) -> CheckResult:
+def _drive(
+    coroutine: Coroutine[Any, Any, str | Passed], net: "ScriptedNet", timeout_seconds: float, slow_seconds: float | None
+) -> CheckResult:
     try:
         yielded = coroutine.send(None)
     except StopIteration as stop:
-        return verdict.passed(stop.value, net.now())
+        return verdict.passed(stop.value, net.now(), slow_seconds)
     except (CheckFailed, LocalFault) as error:
         return verdict.failed(error, net.words, net.now())
     if yielded is not PAUSE:
@@ -196,6 +220,7 @@ class ScriptedNet:
     def __init__(self, *script: Part, timeout_seconds: float = 1.0, chunk_bytes: int | None = None) -> None:
         self.words = ""
         self.over = False
+        self._afresh = False
         self._script = list(script)
         self._used: list[Part] = []
         self._now = 0.0
@@ -214,10 +239,12 @@ class ScriptedNet:
         """Take what the check says of where it is."""
         self.words = words
 
-    def connect_tcp(self, target: Target | Endpoint, *, brief: bool = False) -> "ScriptedStream":
+    def connect_tcp(self, target: Target | Endpoint, *, brief: bool = False, reuse: int = 0) -> "ScriptedStream":
         """Begin the script's next part, which must be a Connection."""
         connection = self._next(Connection)
-        connection.brief = brief
+        connection.brief, connection.reuse = brief, reuse
+        if connection.reused and (self._afresh or not reuse):
+            raise ScriptError("the script has a connection that was kept, the check makes a new one")
         return ScriptedStream(self, connection, endpoint_of(target), self._chunk_bytes)
 
     def connect_udp(self, target: Target | Endpoint) -> "ScriptedDatagrams":
@@ -244,6 +271,11 @@ class ScriptedNet:
             await _paused()
         raise GeneratorExit
 
+    def begin_again(self) -> None:
+        """Forget what the check has said: it begins again, and none of its connections was kept."""
+        self.words = ""
+        self._afresh = True
+
     def wait(self, seconds: float) -> None:
         """Let time pass."""
         self._now += seconds
@@ -267,6 +299,9 @@ class ScriptedStream(BufferedReader):
 
     def __init__(self, net: ScriptedNet, connection: Connection, endpoint: Endpoint, chunk_bytes: int | None) -> None:
         self.buffer = b""
+        self.keep = True
+        self.reused = connection.reused
+        self._heard = False
         self._net = net
         self._connection = connection
         self._endpoint = endpoint
@@ -285,7 +320,10 @@ class ScriptedStream(BufferedReader):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._connection.closed = True
+        connection = self._connection
+        quiet = not self.buffer and not isinstance(connection.next_step, Send | Reset)
+        connection.kept = kind is None and connection.reuse > 0 and self.keep and quiet
+        connection.closed = True
 
     async def write(self, data: bytes) -> None:
         """Let the script compare what the check sends."""
@@ -298,8 +336,11 @@ class ScriptedStream(BufferedReader):
             count = min(limit, self._chunk_bytes or limit)
             if step.data[count:]:
                 self._connection.put_back(Send(step.data[count:]))
+            self._heard = True
             return step.data[:count]
         self._connection.put_back(step)
+        if self.reused and not self._heard and isinstance(step, Close | Reset):
+            raise StaleConnection
         if isinstance(step, Reset):
             raise CheckFailed(Reason.RESET, f"connection reset by {self._endpoint}")
         if isinstance(step, Hang):
@@ -324,6 +365,14 @@ class ScriptedStream(BufferedReader):
         if step.error:
             raise CheckFailed(Reason.TLS, step.error)
         self._certificate = step.certificate
+
+    def local_endpoint(self) -> Endpoint:
+        """Return an end of the same address family as the other one."""
+        return LOCAL_IPV6 if ":" in self._endpoint.address else LOCAL_IPV4
+
+    def detach(self) -> NoReturn:
+        """Refuse: whoever gets the socket needs a real one."""
+        raise ScriptError("the check takes the socket over, and a script has none: run it against a server")
 
     def peer_certificate(self) -> bytes | None:
         """Return the certificate of the script's StartTls."""

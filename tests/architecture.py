@@ -53,22 +53,36 @@ ROOMS: Mapping[str, Room] = {
     "checks": Room(
         pure=(
             "feedback.checks",
+            "feedback.checks.asking",
             "feedback.checks.check",
             "feedback.checks.http",
+            "feedback.checks.http_answer",
+            "feedback.checks.http_content",
+            "feedback.checks.http_dialogue",
+            "feedback.checks.http_request",
             "feedback.checks.codecs",
             "feedback.checks.codecs.*",
             "feedback.checks.matching",
+            "feedback.checks.proxied",
+            "feedback.checks.serials",
             "feedback.checks.statuses",
             "feedback.checks.tcp",
             "feedback.checks.udp",
             "feedback.checks.verdict",
         ),
-        # TLS and passwords read files; signals have names only on a host
+        # TLS and passwords read files; signals have names only on a host; what nobody may guess comes from chance
         shells=(
             "feedback.checks.chat",
             "feedback.checks.credentials",
+            "feedback.checks.dns",
+            "feedback.checks.dns_client",
+            "feedback.checks.dns_serial",
             "feedback.checks.exec",
             "feedback.checks.https",
+            "feedback.checks.lmtp",
+            "feedback.checks.ntp",
+            "feedback.checks.smtp",
+            "feedback.checks.smtps",
             "feedback.checks.tls",
         ),
         rooms=("words",),
@@ -84,6 +98,7 @@ ROOMS: Mapping[str, Room] = {
         shells=(
             "feedback.engine",
             "feedback.engine.datagrams",
+            "feedback.engine.kept",
             "feedback.engine.network",
             "feedback.engine.poller",
             "feedback.engine.program",
@@ -134,9 +149,11 @@ ROOMS: Mapping[str, Room] = {
             "feedback.director.config_rules",
             "feedback.director.controller",
             "feedback.director.counts",
+            "feedback.director.dependencies",
             "feedback.director.desired",
             "feedback.director.estimate",
             "feedback.director.health",
+            "feedback.director.hints",
             "feedback.director.link",
             "feedback.director.outlook",
             "feedback.director.plan",
@@ -181,9 +198,22 @@ ROOMS: Mapping[str, Room] = {
         rooms=("words", "checks", "runner", "engine"),
         libraries=("aiohttp", "msgspec", "prometheus_client"),
     ),
+    "simulator": Room(
+        pure=(
+            "feedback.simulator",
+            "feedback.simulator.cluster",
+            "feedback.simulator.measure",
+            "feedback.simulator.scenario",
+            "feedback.simulator.server",
+            "feedback.simulator.workload",
+            "feedback.simulator.yardsticks",
+        ),
+        rooms=("words", "director"),
+        libraries=("msgspec",),
+    ),
     "commands": Room(
         shells=("feedback.__main__", "feedback.cli", "feedback.commands", "feedback.commands.*"),
-        rooms=("words", "checks", "runner", "agent", "director", "demo"),
+        rooms=("words", "checks", "runner", "agent", "director", "demo", "simulator"),
         libraries=("msgspec", "rich", "uvloop"),
     ),
     "demo": Room(
@@ -240,12 +270,16 @@ PURE_STANDARD_LIBRARY = frozenset(
 """What pure modules may import of the standard library: what can neither wait nor look around."""
 
 EXCEPTIONS: Mapping[tuple[str, str], str] = {
+    ("feedback.checks.http_request", "feedback.checks.credentials"): "names the type of an option, which a file may hold",
     ("feedback.director.table.memory", "os"): "os.strerror, to refuse in the kernel's words",
     ("feedback.director.table.refusals", "os"): "os.strerror, to say an error number in words",
     ("feedback.engine.faults", "os"): "os.strerror, to say an error number in words",
     ("feedback.engine.faults", "ssl"): "names the errors of OpenSSL that it translates",
+    ("feedback.net", "socket"): "names the type of the socket that a check takes over",
     ("feedback.net", "ssl"): "names the type of the TLS context that a check hands over",
     ("feedback.director.weights.policy", "feedback.registry"): "make_policy finds a policy by its name",
+    ("feedback.simulator.cluster", "random"): "Random with a seed: the same chance every time",
+    ("feedback.simulator.workload", "random"): "Random with a seed, which it is handed",
 }
 """Imports that the table would refuse, each with its reason."""
 

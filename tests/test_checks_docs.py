@@ -14,7 +14,7 @@ from feedback.errors import Reason
 from feedback.net import Datagrams, Net, Stream
 
 ROOT = Path(__file__).parents[1]
-EXAMPLE = ROOT / "examples" / "memcached_check"
+EXAMPLE = ROOT / "examples" / "gearman_check"
 PAGE = (ROOT / "docs" / "checks.md").read_text()
 FILES = dict(re.findall(r"^`([\w.]+)`\n\n```\w+\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
 
@@ -40,12 +40,13 @@ def test_the_page_names_every_reason() -> None:
 
 
 def test_the_page_names_everything_the_network_can() -> None:
-    names = {name for kind in (Net, Stream, Datagrams) for name in vars(kind) if not name.startswith("_")}
+    kinds = (Net, Stream, Datagrams)
+    names = {name for kind in kinds for name in {*vars(kind), *kind.__annotations__} if not name.startswith("_")}
     assert names <= cells(0) | cells(1)
 
 
 @pytest.fixture
-def memcached_port() -> Iterator[int]:
+def gearman_port() -> Iterator[int]:
     """Answer `version` on a port, once for each connection."""
 
     def serve(listener: socket.socket) -> None:
@@ -56,7 +57,7 @@ def memcached_port() -> Iterator[int]:
                 return
             with connection:
                 connection.recv(512)
-                connection.sendall(b"VERSION 1.6.18\r\n")
+                connection.sendall(b"OK 1.1.20+ds\n")
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=serve, args=(listener,))
@@ -67,14 +68,14 @@ def memcached_port() -> Iterator[int]:
 
 
 @pytest.mark.loopback
-def test_the_page_s_console_is_what_one_sees(memcached_port: int, tmp_path: Path) -> None:
+def test_the_page_s_console_is_what_one_sees(gearman_port: int, tmp_path: Path) -> None:
     options = ["--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--target", str(tmp_path)]
     subprocess.run([sys.executable, "-m", "pip", "install", *options, str(EXAMPLE)], check=True, timeout=50)
     (console,) = re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)
     examples = re.findall(r"^\$ feedback (check .*)\n(.*)$", console, re.MULTILINE)
     assert examples
     for command, expected in examples:
-        arguments = command.replace("11211", str(memcached_port)).split()
+        arguments = command.replace("4730", str(gearman_port)).split()
         done = subprocess.run(
             [sys.executable, "-m", "feedback", *arguments],
             env={"PYTHONPATH": str(tmp_path)},
@@ -83,5 +84,5 @@ def test_the_page_s_console_is_what_one_sees(memcached_port: int, tmp_path: Path
             timeout=20,
             check=False,
         )
-        seen = done.stdout.replace(str(memcached_port), "11211")
+        seen = done.stdout.replace(str(gearman_port), "4730")
         assert re.sub(r"\([\d.]+ ms\)", "(ms)", seen) == re.sub(r"\([\d.]+ ms\)", "(ms)", expected) + "\n"

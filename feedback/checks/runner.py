@@ -16,8 +16,9 @@ from typing import Protocol
 from feedback.checks import verdict
 from feedback.checks.check import Check, Passed
 from feedback.engine import Engine
+from feedback.engine.kept import Kept
 from feedback.engine.network import Network
-from feedback.engine.waiting import PAUSE, Pause
+from feedback.engine.waiting import PAUSE, Pause, StaleConnection
 from feedback.errors import CheckFailed, LocalFault
 from feedback.model import CheckResult
 from feedback.net import Target
@@ -44,15 +45,20 @@ class Runner:
         self.engine = engine
         self._bugs_logged: dict[str, float] = {}
 
-    def start(self, check: Check, target: Target, timeout_seconds: float, done: Done) -> Handle:
+    def start(
+        self, check: Check, target: Target, timeout_seconds: float, done: Done, kept: Kept | None = None
+    ) -> Handle:
         """Run `check` once and call `done` with what came of it, at the latest when the timeout is over.
+
+        `kept` holds the connections that the runs of this check of this target keep for each other.
 
         Call it from a callback of the loop, not from a task: what a check does to "the current task" would reach it.
         """
         if check.port is not None or check.address is not None:
-            target = Target(check.aim(target.endpoint), target.destination, target.service)
+            target = check.aimed(target)
         kind = TaskRun if check.uses_asyncio else DirectRun
         run = kind(self, check, target, timeout_seconds, done)
+        run.kept = kept
         try:
             run.begin()
         except Exception as error:  # noqa: BLE001 - a bug in the check, whose `probe` is no coroutine
@@ -72,9 +78,10 @@ class Run(Network):
 
     def __init__(self, runner: Runner, check: Check, target: Target, timeout_seconds: float, done: Done) -> None:
         self.engine = engine = runner.engine
+        self.target = target
+        self.egress = check.egress
         self._runner = runner
         self._check = check
-        self._target = target
         self._done = done
         self._begun = False
         self._over = False  # from then on the check may clean up, but not wait
@@ -94,6 +101,7 @@ class Run(Network):
         """Stop the check: its time is over."""
         if not self._over:
             self._over = True
+            self.kept = None
             lacking = "no result" if self.awaited is None else self.awaited.lacking()
             timeout_seconds = self.deadline - self._started
             self.stop()
@@ -103,10 +111,18 @@ class Run(Network):
         """Stop the check, and call nobody."""
         self._done = _nobody
         self.awaited = None
+        self.kept = None
         self._expiry.discard(self)
         if not self._over:
             self._over = True
             self.stop()
+
+    def begin_again(self) -> None:
+        """Let the check begin once more, on fresh connections, before the same deadline."""
+        self.afresh = True
+        self.stage_words = ""
+        self.awaited = None
+        self.begin()
 
     def elapsed(self) -> float:
         """Return the seconds since the start."""
@@ -126,7 +142,7 @@ class Run(Network):
         """Report what the check has raised."""
         result = verdict.failed(error, self.stage_words, self.elapsed())
         if not isinstance(error, CheckFailed | LocalFault):
-            self._runner.log_bug(self._check, self._target, error, result.detail)
+            self._runner.log_bug(self._check, self.target, error, result.detail)
         self.finish(result)
 
 
@@ -135,7 +151,7 @@ class DirectRun(Run):
 
     def begin(self) -> None:
         """Let the coroutine run until it waits for the first time."""
-        self._coroutine = self._check.probe(self._target, self)
+        self._coroutine = self._check.probe(self.target, self)
         self.resume()
         self._begun = True
 
@@ -154,7 +170,9 @@ class DirectRun(Run):
             if self._coroutine.send(None) is not PAUSE:
                 self._stop_foreign()
         except StopIteration as stop:
-            self.finish(verdict.passed(stop.value, time.monotonic() - self._started))
+            self.finish(verdict.passed(stop.value, time.monotonic() - self._started, self._check.slow))
+        except StaleConnection:
+            self.begin_again()
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a bug in the check, whatever it is
             self.fail(error)
 
@@ -162,8 +180,10 @@ class DirectRun(Run):
         """Throw the coroutine out."""
         try:
             self._coroutine.close()
+        except StaleConnection:
+            pass  # it said goodbye to nobody
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a bug in the check, whatever it is
-            self._runner.log_bug(self._check, self._target, error, "it did not end when it was told to")
+            self._runner.log_bug(self._check, self.target, error, "it did not end when it was told to")
 
     def _stop_foreign(self) -> None:
         """Report a coroutine that waits for asyncio, which does not know of it."""
@@ -178,8 +198,8 @@ class TaskRun(Run):
     def begin(self) -> None:
         """Make the task."""
         self._waiting: list[asyncio.Future[None]] = []
-        name = f"check {self._check.name} of {self._target.endpoint}"
-        self._task = self.engine.loop.create_task(self._check.probe(self._target, self), name=name)
+        name = f"check {self._check.name} of {self.target.endpoint}"
+        self._task = self.engine.loop.create_task(self._check.probe(self.target, self), name=name)
         self._task.add_done_callback(self._ended)
         self._begun = True
 
@@ -207,7 +227,9 @@ class TaskRun(Run):
         if self._over:
             return
         if error is None:
-            self.finish(verdict.passed(task.result(), self.elapsed()))
+            self.finish(verdict.passed(task.result(), self.elapsed(), self._check.slow))
+        elif isinstance(error, StaleConnection):
+            self.begin_again()
         else:
             self.fail(error)
 

@@ -11,23 +11,31 @@ DETAIL_LENGTH = 300
 MAX_WEIGHT_RATIO = 256.0
 """As much as HAProxy's agents may ask for; the kernel's own limit is applied to the weight that comes of it."""
 
+MIN_SLOW_RATIO = 0.1
+"""However slow a service is, it keeps this much of its weight: it does answer."""
+
 _PASS = Outcome.PASS
 
 
-def passed(returned: object, duration_seconds: float) -> CheckResult:
-    """Return the result of a probe that returned."""
+def passed(returned: object, duration_seconds: float, slow_seconds: float | None = None) -> CheckResult:
+    """Return the result of a probe that returned. One that took longer than `slow_seconds` lowers the weight."""
     if type(returned) is str:
-        return CheckResult(_PASS, "", one_line(returned), duration_seconds)
-    if isinstance(returned, Passed):
-        return _passed_with_hint(returned, duration_seconds)
-    return bug(f"the check returned {type(returned).__name__}, must return its detail as str", duration_seconds)
-
-
-def _passed_with_hint(returned: Passed, duration_seconds: float) -> CheckResult:
+        return CheckResult(_PASS, "", one_line(returned), duration_seconds, _hint(None, duration_seconds, slow_seconds))
+    if not isinstance(returned, Passed):
+        return bug(f"the check returned {type(returned).__name__}, must return its detail as str", duration_seconds)
     ratio = returned.weight_ratio
     if ratio is not None and not 0 <= ratio <= MAX_WEIGHT_RATIO:
         return bug(f"the check returned a weight_ratio of {ratio}, must be 0 to {MAX_WEIGHT_RATIO}", duration_seconds)
-    return CheckResult(_PASS, "", one_line(returned.detail), duration_seconds, ratio)
+    hint = _hint(ratio, duration_seconds, slow_seconds)
+    return CheckResult(_PASS, "", one_line(returned.detail), duration_seconds, hint)
+
+
+def _hint(ratio: float | None, duration_seconds: float, slow_seconds: float | None) -> float | None:
+    """Return the smaller of the check's own hint and what is left of the weight of a service so slow."""
+    if slow_seconds is None or duration_seconds <= slow_seconds:
+        return ratio
+    slowness = max(MIN_SLOW_RATIO, slow_seconds / duration_seconds)
+    return slowness if ratio is None else min(ratio, slowness)
 
 
 def failed(error: BaseException, stage: str, duration_seconds: float) -> CheckResult:

@@ -9,6 +9,7 @@ from feedback.engine import faults
 from feedback.engine.sockets import DATAGRAM, connect
 from feedback.engine.waiting import Owner
 from feedback.model import Endpoint
+from feedback.net import Egress
 
 DATAGRAM_BYTES = 64 * 1024
 
@@ -16,13 +17,14 @@ DATAGRAM_BYTES = 64 * 1024
 class UdpSocket:
     """Opens on entering the block, and is closed on leaving it, however that happens."""
 
-    def __init__(self, owner: Owner, endpoint: Endpoint) -> None:
+    def __init__(self, owner: Owner, endpoint: Endpoint, egress: Egress | None) -> None:
         self._owner = owner
         self._endpoint = endpoint
+        self._egress = egress
         self._socket: socket.SocketType
 
     async def __aenter__(self) -> Self:
-        self._socket = connect(self._owner.engine, DATAGRAM, self._endpoint, self._happened)
+        self._socket = connect(self._owner.engine, DATAGRAM, self._endpoint, self._happened, egress=self._egress)
         return self
 
     async def __aexit__(

@@ -44,6 +44,21 @@ def _fault(table: dict[int, tuple[Reason, str]], number: int, endpoint: Endpoint
     return CheckFailed(reason, f"{words} {endpoint}")
 
 
+_OF_THE_EGRESS = {
+    ("fwmark", errno.EPERM): "fwmark needs CAP_NET_ADMIN",
+    ("interface", errno.EPERM): "interface needs CAP_NET_RAW",
+    ("interface", errno.ENODEV): "this host has no interface {}",
+    ("source", errno.EADDRNOTAVAIL): "source: {} is no address of this host",
+    ("source", errno.EAFNOSUPPORT): "source: {} is of the other IP family than what is checked",
+}
+
+
+def egress(option: str, value: object, number: int) -> LocalFault:
+    """Return what to raise when a socket can't be given what an option of `Egress` says."""
+    words = _OF_THE_EGRESS.get((option, number), f"{option}: {{}} can't be used: {os.strerror(number)}")
+    return LocalFault(words.format(value))
+
+
 def tls(error: ssl.SSLError, endpoint: Endpoint) -> CheckFailed:
     """Return what to raise when TLS fails: OpenSSL's reason in words."""
     if isinstance(error, ssl.SSLCertVerificationError):

@@ -3,14 +3,16 @@
 import abc
 import time
 from collections.abc import Awaitable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 
 from feedback.engine import program
 from feedback.engine.datagrams import UdpSocket
+from feedback.engine.kept import Kept, ReusableTcp
 from feedback.engine.poller import Engine
 from feedback.engine.stream import TcpStream
 from feedback.engine.waiting import Awaited
 from feedback.model import Endpoint
-from feedback.net import Completed, Target, endpoint_of
+from feedback.net import Completed, Egress, Target, endpoint_of
 
 
 class Network(abc.ABC):
@@ -18,8 +20,12 @@ class Network(abc.ABC):
 
     engine: Engine
     deadline: float
+    target: Target
     awaited: Awaited | None = None  # the newest of what was opened
     stage_words: str = ""
+    egress: Egress | None = None  # for what is sent to the target's own address
+    kept: Kept | None = None
+    afresh = False
 
     @abc.abstractmethod
     def pause(self) -> Awaitable[None]:
@@ -41,15 +47,26 @@ class Network(abc.ABC):
         """Say what the check is at. It is put before the detail of a failure."""
         self.stage_words = words
 
-    def connect_tcp(self, target: Target | Endpoint, *, brief: bool = False) -> TcpStream:
-        """Connect, and close at the end of the block, whatever happened in it."""
-        self.awaited = stream = TcpStream(self, target.endpoint if isinstance(target, Target) else target, brief)
+    def connect_tcp(
+        self, target: Target | Endpoint, *, brief: bool = False, reuse: int = 0
+    ) -> AbstractAsyncContextManager[TcpStream]:
+        """Connect, and at the end of the block close, or keep the connection for the next run."""
+        endpoint = target.endpoint if isinstance(target, Target) else target
+        egress = self.egress and self._egress_to(endpoint)
+        if reuse:
+            return ReusableTcp(self, endpoint, brief, egress, reuse)
+        self.awaited = stream = TcpStream(self, endpoint, brief, egress)
         return stream
 
     def connect_udp(self, target: Target | Endpoint) -> UdpSocket:
         """Open a UDP socket connected to the target."""
-        self.awaited = datagrams = UdpSocket(self, endpoint_of(target))
+        endpoint = endpoint_of(target)
+        self.awaited = datagrams = UdpSocket(self, endpoint, self._egress_to(endpoint))
         return datagrams
+
+    def _egress_to(self, endpoint: Endpoint) -> Egress | None:
+        """Return how packets to an endpoint leave this host. Third parties are reached as the host decides."""
+        return self.egress if endpoint.address == self.target.endpoint.address else None
 
     async def run(self, command: Sequence[str], environment: Mapping[str, str], limit: int) -> Completed:
         """Run a program to its end."""

@@ -68,6 +68,11 @@ class Engine:
         self._epoll.register(descriptor, events)
         self._callbacks[descriptor] = callback
 
+    def release(self, descriptor: int) -> None:
+        """Watch a descriptor no more that stays open."""
+        self._epoll.unregister(descriptor)
+        self.forget(descriptor)
+
     def _poll(self) -> None:
         """Hand out what has happened.
 

@@ -9,9 +9,10 @@ from typing import Self
 from feedback.engine import faults
 from feedback.engine.buffered import BufferedReader
 from feedback.engine.sockets import STREAM, connect
-from feedback.engine.waiting import Owner
+from feedback.engine.waiting import Owner, StaleConnection
 from feedback.errors import CheckFailed, LocalFault, Reason
 from feedback.model import Endpoint
+from feedback.net import Egress
 
 READABLE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 ENDED = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
@@ -31,23 +32,31 @@ class TcpStream(BufferedReader):
     say "not yet": most answers have not arrived when the request has just been sent.
     """
 
-    def __init__(self, owner: Owner, endpoint: Endpoint, brief: bool) -> None:
+    reuses = 0  # how many runs have used it after its first
+    reused = False
+    keep = True
+
+    def __init__(self, owner: Owner, endpoint: Endpoint, brief: bool, egress: Egress | None = None) -> None:
         self.buffer = b""
+        self.owner = owner
+        self.endpoint = endpoint
         self.events = 0
         self._tls = False
         self._received = 0
         self._reads = 0
         self._lacks = "connection to"
-        self._owner = owner
-        self._endpoint = endpoint
         self._brief = brief
+        self._egress = egress
+        self._handed_over = False
         self._socket: socket.SocketType
 
     async def __aenter__(self) -> Self:
-        self._socket = connect(self._owner.engine, STREAM, self._endpoint, self._happened, self._brief)
+        self._socket = connect(
+            self.owner.engine, STREAM, self.endpoint, self._happened, self._brief, egress=self._egress
+        )
         try:
             while not self.events & CONNECTED:
-                await self._owner.pause()
+                await self.owner.pause()
             if self.events & BROKEN:
                 self._raise_error()
         except BaseException:
@@ -63,7 +72,9 @@ class TcpStream(BufferedReader):
 
     def close(self) -> None:
         """Close the connection, by a reset if it is a brief one."""
-        self._owner.engine.forget(self._socket.fileno())
+        if self._handed_over:
+            return
+        self.owner.engine.forget(self._socket.fileno())
         self._socket.close()
 
     async def write(self, data: bytes) -> None:
@@ -73,7 +84,7 @@ class TcpStream(BufferedReader):
                 sent = self._socket.send(data)
             except NOT_YET:
                 self._lacks = "room for more data at"
-                await self._owner.pause()
+                await self.owner.pause()
                 self._lacks = "answer from"
             except OSError as error:
                 raise self._fault(error) from None
@@ -87,8 +98,8 @@ class TcpStream(BufferedReader):
         self._reads += 1
         if self._reads % READS_AT_A_STRETCH == 0:
             # A peer that sends faster than the check reads must not keep the loop from its timers.
-            self._owner.engine.loop.call_soon(self._owner.resume)
-            await self._owner.pause()
+            self.owner.engine.loop.call_soon(self.owner.resume)
+            await self.owner.pause()
         while True:
             if self.events & READABLE or self._tls:  # OpenSSL may hold what the kernel no longer tells of
                 try:
@@ -98,9 +109,11 @@ class TcpStream(BufferedReader):
                 except OSError as error:
                     raise self._fault(error) from None
                 else:
+                    if not data and self._is_stale():
+                        raise StaleConnection
                     self._received += len(data)
                     return data
-            await self._owner.pause()
+            await self.owner.pause()
 
     async def start_tls(self, context: ssl.SSLContext, server_hostname: str | None) -> None:
         """Go on in TLS: handshake at once. Raises CheckFailed(tls) with OpenSSL's reason in words."""
@@ -114,10 +127,45 @@ class TcpStream(BufferedReader):
             self._socket = wrapped  # of the same descriptor
             self._tls = True
             while not self._shake_hands(wrapped):
-                await self._owner.pause()
+                await self.owner.pause()
         except OSError as error:
             raise self._fault(error) from None
         self._lacks = "answer from"
+
+    def detach(self) -> socket.socket:
+        """Hand the connection over: it is the caller's from now on. Raises RuntimeError where that would lose bytes."""
+        if self._tls or self.buffer:
+            raise RuntimeError("a stream can't be handed over when it is in TLS or has read ahead")
+        self.owner.engine.release(self._socket.fileno())
+        self._handed_over = True
+        plain = socket.socket(fileno=self._socket.detach())
+        plain.setblocking(False)
+        return plain
+
+    def is_quiet(self) -> bool:
+        """Return whether the connection stands, and nothing has come that was not read."""
+        if self._handed_over or self.buffer or (isinstance(self._socket, ssl.SSLSocket) and self._socket.pending()):
+            return False
+        try:
+            socket.SocketType.recv(self._socket, 1, socket.MSG_PEEK)  # below TLS
+        except BlockingIOError:
+            self.events &= ~READABLE
+            return True
+        except OSError:
+            return False
+        return False
+
+    def begin_reuse(self, owner: Owner) -> None:
+        """Be used again, by another run."""
+        self.owner = owner
+        self.reused = True
+        self.reuses += 1
+        self.keep = True
+        self._received = 0
+
+    def local_endpoint(self) -> Endpoint:
+        """Return this end's address and port."""
+        return Endpoint(*self._socket.getsockname()[:2])
 
     def peer_certificate(self) -> bytes | None:
         """Return the peer's certificate in DER form, None without TLS."""
@@ -125,17 +173,17 @@ class TcpStream(BufferedReader):
 
     def peer(self) -> str:
         """Return the other end's address and port."""
-        return str(self._endpoint)
+        return str(self.endpoint)
 
     def lacking(self) -> str:
         """Return what has not come yet, in words."""
         if self._received and self._lacks == "answer from":
-            return f"no more than {self._received} bytes from {self._endpoint}"
-        return f"no {self._lacks} {self._endpoint}"
+            return f"no more than {self._received} bytes from {self.endpoint}"
+        return f"no {self._lacks} {self.endpoint}"
 
     def _happened(self, mask: int) -> None:
         self.events |= mask
-        self._owner.resume()
+        self.owner.resume()
 
     @staticmethod
     def _shake_hands(wrapped: ssl.SSLSocket) -> bool:
@@ -149,9 +197,14 @@ class TcpStream(BufferedReader):
         """Raise what has broken the connection. A peer that is only gone shows at the next read."""
         number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number:
-            raise faults.later(number, self._endpoint)
+            raise faults.later(number, self.endpoint)
 
-    def _fault(self, error: OSError) -> CheckFailed | LocalFault:
+    def _is_stale(self) -> bool:
+        return self.reused and not self._received
+
+    def _fault(self, error: OSError) -> CheckFailed | LocalFault | StaleConnection:
+        if self._is_stale():
+            return StaleConnection()
         if isinstance(error, ssl.SSLError):
-            return faults.tls(error, self._endpoint)
-        return faults.later(error.errno or 0, self._endpoint)
+            return faults.tls(error, self.endpoint)
+        return faults.later(error.errno or 0, self.endpoint)

@@ -18,6 +18,14 @@ class Pause:
 PAUSE: Final = Pause()
 
 
+class StaleConnection(BaseException):
+    """A kept connection has broken before anything came over it: the run begins again, on fresh ones (RFC 9112, 9.3.1).
+
+    It says nothing of the service, which may end an idle connection when it likes. So it is no `Exception`: a check
+    must not take it for an answer.
+    """
+
+
 class Awaited(Protocol):
     """Something that an owner waits for."""
 

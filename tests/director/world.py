@@ -79,7 +79,9 @@ class ScriptedRunner:
         self.starts: list[tuple[float, str]] = []
         self.running: set[str] = set()
 
-    def start(self, _check: Check, target: Target, _timeout: float, done: Callable[[CheckResult], None]) -> _Handle:
+    def start(
+        self, _check: Check, target: Target, _timeout: float, done: Callable[[CheckResult], None], _kept: object = None
+    ) -> _Handle:
         loop = asyncio.get_running_loop()
         assert target.destination not in self.running, "two runs of one check at once"
         self.running.add(target.destination)
