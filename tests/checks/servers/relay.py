@@ -59,7 +59,8 @@ async def relay(upstream: Endpoint, step: int, spoil: Spoil) -> AsyncIterator[En
             async def back() -> None:
                 while (data := await loop.sock_recv(server, CHUNK_BYTES)) and not over.is_set():
                     await peers.say(connection, data)
-                connection.shutdown(socket.SHUT_WR)
+                if not over.is_set():  # or else what comes next is the spoiling's
+                    connection.shutdown(socket.SHUT_WR)
 
             asking, answering = asyncio.create_task(forth()), asyncio.create_task(back())
             try:
