@@ -5,16 +5,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-# program:package, for what the lab runs besides Python, the tests besides the lab, and the benchmarks besides both
+# program:package, for what the lab runs besides Python, and the tests and benchmarks besides the lab
 LAB := linux.uml:user-mode-linux tcc:tcc modprobe:kmod ip:iproute2 tc:iproute2 ipvsadm:ipvsadm
-PEERS := nginx:nginx-light openssl:openssl \
+PEERS := nginx:nginx-light haproxy:haproxy openssl:openssl \
 	postfix:postfix dovecot:dovecot-imapd \
 	named:bind9 chronyd:chrony \
 	rpcbind:rpcbind rpc.nfsd:nfs-kernel-server \
 	vsftpd:vsftpd sshd:openssh-server \
 	slapd:slapd mariadbd:mariadb-server-core redis-server:redis-server memcached:memcached \
 	freeradius:freeradius kamailio:kamailio rabbitmq-server:rabbitmq-server mosquitto:mosquitto
-YARDSTICKS := haproxy:haproxy
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -42,7 +41,7 @@ format: $(VENV)/ready ## let ruff write it
 	$(BIN)/ruff check --fix
 
 bench: $(VENV)/ready ## what checks, reports and the table cost, beside HAProxy
-	@.ci/packages $(LAB) $(PEERS) $(YARDSTICKS)
+	@.ci/packages $(LAB) $(PEERS)
 	$(BIN)/python bench/checks.py
 	$(BIN)/python bench/reports.py
 	$(BIN)/python bench/table.py

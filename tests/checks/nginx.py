@@ -32,6 +32,9 @@ PLACES = """
   location /broken { return 500 "it is not\\n"; }
   location /file/ { alias files/; }
   location /gone { return 444; }
+  location /count { return 200 "$connection_requests"; }
+  location /moved-here { absolute_redirect off; return 302 /count; }
+  location /encoded { add_header Content-Encoding gzip; return 200 "I'm alive"; }
   location /host { return 200 "$host $request_method $http_x_check $ssl_server_name\\n"; }
 """
 

@@ -1,10 +1,13 @@
 """The `http` check against a real web server."""
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from feedback.checks.http import HttpCheck
+from feedback.checks.http_request import HttpRequest
 from feedback.model import Endpoint, Outcome
 from tests.checks.nginx import PLACES, nginx
 from tests.checks.peers import check_once
@@ -45,6 +48,40 @@ async def test_what_is_expected_passes(web: dict[str, Endpoint], name: str, chec
     outcome, reason, detail = await check_once(check, web[name])
     assert (outcome, reason) == (Outcome.PASS, "")
     assert detail in {"200 OK", "500 Internal Server Error"}
+
+
+@pytest.mark.parametrize("name", ["v4", "v6"])
+async def test_requests_and_redirects_go_on_in_the_same_connection(web: dict[str, Endpoint], name: str) -> None:
+    further = (HttpRequest(path="/count", body="2"), HttpRequest(path="/moved-here", follow=1, body="4"))
+    check = HttpCheck(path="/count", body="1", requests=further)
+    assert await check_once(check, web[name]) == (Outcome.PASS, "", "200 OK, 200 OK, 200 OK after 1 redirect")
+
+
+@pytest.mark.parametrize("options", [{"keep_alive": False}, {"version": "1.0"}])
+async def test_each_may_have_a_connection_of_its_own(web: dict[str, Endpoint], options: dict[str, Any]) -> None:
+    further = (HttpRequest(path="/count", body="1"), HttpRequest(path="/moved-here", follow=1, body="1"))
+    check = HttpCheck(path="/count", body="1", requests=further, **options)
+    assert (await check_once(check, web["v4"]))[2] == "200 OK, 200 OK, 200 OK after 1 redirect"
+
+
+async def test_a_server_that_closes_without_a_word_is_asked_again_and_then_it_fails(web: dict[str, Endpoint]) -> None:
+    result = await check_once(HttpCheck(requests=(HttpRequest(path="/gone"),)), web["v4"])
+    closed = "request 2, GET /gone: the connection was closed after 0 bytes of an answer"
+    assert result == (Outcome.FAIL, "closed", closed)
+
+
+@pytest.mark.parametrize("algorithm", [hashlib.md5, hashlib.sha256])
+async def test_a_large_body_has_the_digest_of_its_file(
+    web: dict[str, Endpoint], algorithm: Callable[[bytes], Any]
+) -> None:
+    digest = algorithm(b"a" * SIZE_BYTES + b"the end").hexdigest()
+    check = HttpCheck(path="/file/large.txt", digest=digest, body_limit=2 * SIZE_BYTES)
+    assert await check_once(check, web["v4"]) == (Outcome.PASS, "", "200 OK")
+
+
+async def test_an_encoding_that_was_not_asked_for_is_named(web: dict[str, Endpoint]) -> None:
+    result = await check_once(HttpCheck(path="/encoded", body="dead"), web["v4"])
+    assert result[2].endswith("it is encoded, which was not asked for: gzip")
 
 
 async def test_a_redirect_passes_and_is_not_followed(web: dict[str, Endpoint]) -> None:

@@ -9,6 +9,7 @@ import pytest
 import uvloop
 
 from feedback.checks.http import HttpCheck
+from feedback.checks.http_request import HttpRequest
 from feedback.checks.https import HttpsCheck
 from feedback.checks.runner import run_once
 from feedback.model import Endpoint, Outcome
@@ -42,6 +43,7 @@ def web(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Itera
         "two names": server(good, "server_name www.example.com;") + server(other, "server_name other.example.com;"),
         "old": server(good, "ssl_protocols TLSv1.2;"),
         "plain": f"server {{ listen {{listen}}; {PLACES} }}",
+        "clients": server(good, f"ssl_verify_client on; ssl_client_certificate {authority.ca_file};"),
     }
     with nginx(tmp_path_factory.mktemp("nginx"), servers) as endpoints:
         yield endpoints
@@ -123,6 +125,38 @@ async def test_a_certificate_for_another_name_than_sni_is_refused(
     )
     assert (outcome, reason) == (Outcome.FAIL, "tls")
     assert "certificate is not valid for 'third.example.com'" in detail
+
+
+async def test_a_server_that_asks_for_a_certificate_is_shown_one(
+    web: dict[str, Endpoint], authority: Authority
+) -> None:
+    mine = authority.issue("client", "DNS:checker")
+    shown = HttpsCheck(ca_file=authority.ca_file, cert_file=str(mine.certificate), key_file=str(mine.key), body="alive")
+    assert (await check_once(shown, web["clients"]))[0] is Outcome.PASS
+
+
+async def test_without_a_certificate_such_a_server_refuses_what_it_is_asked(
+    web: dict[str, Endpoint], authority: Authority
+) -> None:
+    result = await check_once(HttpsCheck(ca_file=authority.ca_file, body="alive"), web["clients"])
+    assert result == (Outcome.FAIL, "status", "status 400 Bad Request, must be 200-399")
+    stranger = authority.self_signed("stranger", "stranger")
+    shown = HttpsCheck(ca_file=authority.ca_file, cert_file=str(stranger.certificate), key_file=str(stranger.key))
+    assert (await check_once(shown, web["clients"]))[:2] == (Outcome.FAIL, "status")
+
+
+async def test_requests_and_redirects_go_on_in_the_same_tls_connection(
+    web: dict[str, Endpoint], authority: Authority
+) -> None:
+    check = HttpsCheck(
+        ca_file=authority.ca_file,
+        path="/count",
+        body="1",
+        requests=(HttpRequest(path="/count", body="2"), HttpRequest(path="/moved-here", follow=1, body="4")),
+    )
+    outcome, reason, detail = await check_once(check, web["good"])
+    assert (outcome, reason) == (Outcome.PASS, "")
+    assert detail.startswith("200 OK, 200 OK, 200 OK after 1 redirect, certificate expires in ")
 
 
 async def test_a_body_larger_than_a_tls_record_is_read(
