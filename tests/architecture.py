@@ -62,6 +62,7 @@ ROOMS: Mapping[str, Room] = {
             "feedback.checks.http_request",
             "feedback.checks.codecs",
             "feedback.checks.codecs.*",
+            "feedback.checks.icmp",
             "feedback.checks.matching",
             "feedback.checks.proxied",
             "feedback.checks.serials",
@@ -94,10 +95,16 @@ ROOMS: Mapping[str, Room] = {
         libraries=("msgspec",),
     ),
     "engine": Room(  # the network that checks are handed
-        pure=("feedback.engine.buffered", "feedback.engine.deadlines", "feedback.engine.faults"),
+        pure=(
+            "feedback.engine.buffered",
+            "feedback.engine.deadlines",
+            "feedback.engine.echo",
+            "feedback.engine.faults",
+        ),
         shells=(
             "feedback.engine",
             "feedback.engine.datagrams",
+            "feedback.engine.icmp",
             "feedback.engine.kept",
             "feedback.engine.network",
             "feedback.engine.poller",

@@ -9,7 +9,7 @@ import msgspec
 
 from feedback import report
 from feedback.agent import sockdiag
-from feedback.checks.codecs import certificate, http_body, http_message
+from feedback.checks.codecs import certificate, dns_message, http_body, http_message, ntp_packet, smtp_reply
 
 
 class Parser(msgspec.Struct, frozen=True):
@@ -35,6 +35,19 @@ def _http_answer(data: bytes) -> object:
     return body.data
 
 
+_WWW = dns_message.make_question("www.example.com", "A")
+
+
+def _smtp_reply(data: bytes) -> object:
+    """Read a reply to EHLO as the check does: line by line, to its last."""
+    reply = None
+    for line in data.splitlines(keepends=True):
+        reply = smtp_reply.read_line(reply, line)
+        if reply.complete:
+            return str(reply), smtp_reply.capabilities(reply)
+    return reply
+
+
 PARSERS: Mapping[str, Parser] = {
     "agent frame": Parser(
         report.decode_agent_frame,
@@ -47,6 +60,30 @@ PARSERS: Mapping[str, Parser] = {
     "director frame": Parser(report.decode_director_frame, (report.encode(report.Accepted(report.Wish.READY)),)),
     "socket diagnosis": Parser(sockdiag.parse_answer),
     "certificate": Parser(certificate.not_after),
+    "dns answer": Parser(
+        lambda data: dns_message.read_answer(_WWW, bytes(2), bytes(2) + data),
+        (
+            bytes.fromhex("84000001000100000000") + _WWW.query[10:] + bytes.fromhex("c00c00010001000000000004c0000201"),
+            bytes.fromhex("80000001000100000000") + _WWW.query[10:] + bytes.fromhex("c00c000500010000000000040161c010"),
+            bytes.fromhex("80050001000000000001")
+            + _WWW.query[10:]
+            + bytes.fromhex("00002904d0000000000007000300036e7331"),
+        ),
+    ),
+    "ntp packet": Parser(
+        lambda data: ntp_packet.nonce_in(data) and ntp_packet.read_reply(data),
+        (
+            bytes.fromhex("2402").ljust(40, b"\0") + b"12345678",
+            bytes.fromhex("e400").ljust(12, b"\0") + b"RATE" + bytes(32),
+        ),
+    ),
+    "smtp reply": Parser(
+        _smtp_reply,
+        (
+            b"250-mail.example.com\r\n250-SIZE 1000\r\n250 AUTH PLAIN LOGIN\r\n",
+            b"550-5.1.1 No such user\r\n550 5.1.1 here\r\n",
+        ),
+    ),
     "http answer": Parser(
         _http_answer,
         (
