@@ -8,7 +8,8 @@ ARGS ?=
 # program:package, for what the lab runs besides Python, and the tests and benchmarks besides the lab
 LAB := linux.uml:user-mode-linux tcc:tcc modprobe:kmod ip:iproute2 tc:iproute2 ipvsadm:ipvsadm
 PEERS := nginx:nginx-light haproxy:haproxy openssl:openssl \
-	postfix:postfix dovecot:dovecot-imapd \
+	postfix:postfix /usr/lib/dovecot/lmtp:dovecot-lmtpd /usr/lib/dovecot/submission:dovecot-submissiond \
+	dovecot:dovecot-imapd \
 	named:bind9 chronyd:chrony \
 	rpcbind:rpcbind rpc.nfsd:nfs-kernel-server \
 	vsftpd:vsftpd sshd:openssh-server \

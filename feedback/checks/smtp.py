@@ -101,7 +101,7 @@ class SmtpCheck(TlsCheck, name="smtp"):
         announced = await self._introduce(talk, name)
         if self.starttls:
             smtp_reply.require(announced, "STARTTLS")
-            talk.accept(await talk.ask("STARTTLS"))
+            talk.accept(await talk.ask("STARTTLS"), refusal=Reason.TLS)
             talk.enter("TLS")
             expires = await self.secure(stream, target)
             announced = await self._introduce(talk, name)  # what was said before TLS could be anybody's (RFC 3207, 4.2)

@@ -216,6 +216,11 @@ def test_tls_is_begun_before_anything_else_is_said() -> None:
             "STARTTLS: 454 4.7.0 TLS not available, must be 2yz",
         ),
         (
+            [*HELLO, said("STARTTLS"), heard("501 5.5.4 Syntax error"), QUIT],
+            "tls",
+            "STARTTLS: 501 5.5.4 Syntax error, must be 2yz",
+        ),
+        (
             [*HELLO, said("STARTTLS"), Send(b"220 go\r\n250 injected\r\n")],
             "protocol",
             "TLS: 192.0.2.11:80 sent more before TLS than it was asked for",
