@@ -2,11 +2,13 @@
 
 from typing import Annotated, ClassVar, Literal
 
+import msgspec
+
 from feedback.checks.check import Passed
 from feedback.checks.codecs.http_message import HEAD_LIMIT_BYTES
 from feedback.checks.codecs.http_redirect import Origin
 from feedback.checks.http_answer import read_head, split
-from feedback.checks.http_dialogue import DRAINED_STATUS, Dialogue, Manner, Question, drained
+from feedback.checks.http_dialogue import DRAINED_STATUS, IDEMPOTENT, Dialogue, Manner, Question, drained
 from feedback.checks.http_request import HttpRequest
 from feedback.checks.proxied import ProxiedCheck
 from feedback.model import Endpoint
@@ -19,7 +21,9 @@ class HttpCheck(HttpRequest, ProxiedCheck, name="http"):
     """Pass when the answer to an HTTP request has the wanted status, headers and body.
 
     Every connection is a new one. The body is read only when something is expected of it, and no further than that
-    needs. A connection whose answer is good is reset, so that no side has to remember it.
+    needs. A connection whose answer is good is reset, so that no side has to remember it. With `reuse: 20`, the next
+    20 runs use it again, which saves both sides a handshake; then the body is read to its end, and a new client could
+    be turned away without the check seeing it until the next new connection.
 
     A redirect passes as it is, by its status; `status: 200-299` lets it fail, `location` says where it must lead, and
     `follow` goes there. That is always the server that is checked: a redirect to another name is asked of it with that
@@ -40,6 +44,7 @@ class HttpCheck(HttpRequest, ProxiedCheck, name="http"):
 
         - http: {path: /alive, host: www.example.com, body: "I'm alive"}
         - http: {path: /health, json: {/status: ok, /nodes/0/up: true}, disable_on_404: true}
+        - http: {path: /alive, reuse: 20, slow: 200ms}
         - http:
             path: /
             follow: 3
@@ -52,6 +57,7 @@ class HttpCheck(HttpRequest, ProxiedCheck, name="http"):
     version: Annotated[Literal["1.1", "1.0"], "HTTP version; 1.0 has a connection for each request"] = "1.1"
     requests: Annotated[tuple[HttpRequest, ...], "further requests, which must pass too"] = ()
     keep_alive: Annotated[bool, "ask them on one connection, as long as the server keeps it"] = True
+    reuse: Annotated[int, msgspec.Meta(ge=0, le=1_000_000), "how often a connection is used again by later runs"] = 0
     disable_on_404: Annotated[bool, "an answer of 404 passes and drains: the weight is 0"] = False
 
     default_port: ClassVar[int] = 80
@@ -65,7 +71,11 @@ class HttpCheck(HttpRequest, ProxiedCheck, name="http"):
         self._manner = Manner(
             self.version, self.keep_alive and self.version != "1.0", self.disable_on_404, self.name_of
         )
-        self._is_dialogue = bool(self.requests or self.follow)
+        self._is_dialogue = bool(self.requests or self.follow or self.reuse)
+        if self.reuse and not self._manner.keep_alive:
+            raise ValueError("reuse: goes with version 1.1 and with keep_alive")
+        if self.reuse and self.verb not in IDEMPOTENT:
+            raise ValueError(f"reuse: a connection must be new for {self.verb}, which must not be asked twice")
         self._is_introduced = self.over_tls or self.proxy_protocol is not None
         self._expects_more = not self.expected.is_nothing
         self._messages: dict[Endpoint, bytes] = {}
@@ -89,6 +99,12 @@ class HttpCheck(HttpRequest, ProxiedCheck, name="http"):
                 await self.expected.compare(stream, *split(data, self.body_limit, self.verb))
         return head.line + extra
 
+    def scope(self, target: Target) -> Target:
+        """Return what the results depend on: whether a redirect stays on the service, its port says, too."""
+        scope = super().scope(target)
+        follows = any(request.follow for request in self._everything)
+        return msgspec.structs.replace(scope, vip=target.vip) if follows else scope
+
     async def secure(self, stream: Stream, target: Target, name: str | None = None) -> str:
         """Begin TLS, where `over_tls` says so, and return when the certificate expires."""
         raise NotImplementedError
@@ -109,12 +125,13 @@ class HttpCheck(HttpRequest, ProxiedCheck, name="http"):
     async def _converse(self, target: Target, net: Net) -> str | Passed:
         """Ask everything, on as many connections as it takes."""
         dialogue = Dialogue(net, self._questions_for(target), self._manner)
-        extra = ""
+        extra, reuse = "", self.reuse
         while (question := dialogue.next) is not None:
             net.stage(question.words)
-            async with net.connect_tcp(target, brief=True) as stream:
+            async with net.connect_tcp(target, brief=True, reuse=reuse) as stream:
                 extra = await self._begin(stream, target, question.origin.host)
-                await dialogue.go_on(stream)
+                stream.keep = await dialogue.go_on(stream, reusable=reuse > 0)
+            reuse = 0  # a run begins on the connection that another has kept; what else it needs is its own
         return dialogue.outcome(extra)
 
     def _questions_for(self, target: Target) -> list[Question]:

@@ -15,7 +15,9 @@ from feedback.net import Net, Stream
 
 DRAINED_STATUS = 404
 
-_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})  # RFC 9110, 9.2.2
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+"""Methods of requests that may be asked once more when there was no answer (RFC 9110, 9.2.2)."""
+
 _GONE = frozenset({Reason.CLOSED, Reason.RESET, Reason.TLS})
 
 
@@ -83,16 +85,19 @@ class Dialogue:
         """What is to be asked next, None when all is answered."""
         return self._left[-1] if self._left else None
 
-    async def go_on(self, stream: Stream) -> None:
-        """Ask on a new connection, as long as the server keeps it and it will do for what comes next."""
+    async def go_on(self, stream: Stream, *, reusable: bool) -> bool:
+        """Ask on a connection as long as the server keeps it, and it will do for what comes next.
+
+        Return whether the next run of the check can use it, where that is wanted: `reusable`.
+        """
         fresh = True
         while True:
             question = self._left[-1]
             self._net.stage(question.words)
-            keep = self._manner.keep_alive and (len(self._left) > 1 or question.follow > 0)
+            keep = reusable or (self._manner.keep_alive and (len(self._left) > 1 or question.follow > 0))
             data = await self._ask(stream, question, keep, fresh)
             if not data and not fresh:
-                return  # the server has just closed what it had kept (RFC 9112, 9.3.1): once more on a new one
+                return False  # the server has just closed what it had kept (RFC 9112, 9.3.1): once more on a new one
             _, data = await read_head(stream, data)
             head, body = split(data, question.request.body_limit, question.method)
             self._left.pop()
@@ -100,8 +105,11 @@ class Dialogue:
                 self._left.append(instead)
             else:
                 await self._judge(stream, question, head, body)
-            if not (keep and self._suits_next(question) and await may_follow(stream, head, body)):
-                return
+            suits_next = self._suits_next(question)
+            if not (keep and (suits_next or reusable) and await may_follow(stream, head, body)):
+                return False
+            if not suits_next:
+                return True
             fresh = False
 
     async def _ask(self, stream: Stream, question: Question, keep: bool, fresh: bool) -> bytes:
@@ -133,7 +141,7 @@ class Dialogue:
         upcoming, name_of = self.next, self._manner.name_of
         return (
             upcoming is not None
-            and upcoming.method in _IDEMPOTENT
+            and upcoming.method in IDEMPOTENT
             and name_of(upcoming.origin.host) == name_of(question.origin.host)
         )
 

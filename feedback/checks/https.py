@@ -9,10 +9,18 @@ from feedback.net import Target
 
 
 class HttpsCheck(TlsCheck, HttpCheck, name="https"):
-    """Pass when the certificate is good and the answer to one HTTP/1.1 request is as wanted.
+    """Pass when the certificate is good and the answer to an HTTP request has the wanted status, headers and body.
 
     The certificate must be valid for `sni`; without that for the name in `host`; without either for the address. The
-    detail says when it expires.
+    detail says when it expires. A request or a redirect to another name is asked on a connection of its own, with that
+    name's certificate, unless `sni` says which it is to be.
+
+    All else is as the `http` check has it.
+
+    Example:
+
+        - https: {path: /alive, host: www.example.com, body: "I'm alive"}
+        - https: {path: /alive, sni: www.example.com, reuse: 20}
     """
 
     default_port: ClassVar[int] = 443

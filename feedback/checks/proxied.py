@@ -14,7 +14,7 @@ class ProxiedCheck(Check):
     proxy_protocol: Annotated[Form | None, "PROXY protocol header to begin with, where the server expects one"] = None
 
     async def introduce(self, stream: Stream, target: Target) -> None:
-        """Send the header, if there is to be one."""
-        if self.proxy_protocol is not None:
+        """Send the header, if there is to be one, on a connection that is new."""
+        if self.proxy_protocol is not None and not stream.reused:
             header = proxy_protocol.header(self.proxy_protocol, stream.local_endpoint(), target.endpoint)
             await stream.write(header)

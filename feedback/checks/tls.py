@@ -46,7 +46,8 @@ class TlsCheck(Check):
 
         `name`: what the certificate must be valid for, where that is not the check's `server_name`.
         """
-        await stream.start_tls(self._context, name or self.server_name(target))
+        if not stream.reused:
+            await stream.start_tls(self._context, name or self.server_name(target))
         return expiry(stream)
 
 

@@ -32,6 +32,8 @@ PLACES = """
   location /broken { return 500 "it is not\\n"; }
   location /file/ { alias files/; }
   location /gone { return 444; }
+  location /once { if ($connection_requests = 2) { return 444; } return 200; }
+  location /first { if ($connection_requests = 1) { return 201; } return 202; }
   location /count { return 200 "$connection_requests"; }
   location /moved-here { absolute_redirect off; return 302 /count; }
   location /encoded { add_header Content-Encoding gzip; return 200 "I'm alive"; }

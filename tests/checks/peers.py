@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from feedback.checks.check import Check
-from feedback.checks.runner import run_once
+from feedback.checks.runner import Runner, run_once
+from feedback.engine import Engine
+from feedback.engine.kept import Kept
 from feedback.model import CheckResult, Endpoint, Outcome
 from feedback.net import Net, Target
 
@@ -40,6 +42,23 @@ class MadeAsyncioCheck(MadeCheck):
 async def check_once(check: Check, endpoint: Endpoint, timeout_seconds: float = 10.0) -> tuple[Outcome, str, str]:
     """Run a check once and return its outcome, reason and detail."""
     return outcome(await run_once(check, Target(endpoint, "rs1", "web"), timeout_seconds))
+
+
+async def check_often(check: Check, endpoint: Endpoint, count: int, timeout_seconds: float = 10.0) -> list[CheckResult]:
+    """Run a check so many times, one run after the other, as the director does: with what they keep for each other."""
+    loop = asyncio.get_running_loop()
+    engine, kept = Engine(loop), Kept()
+    runner = Runner(engine)
+    results = []
+    try:
+        for _ in range(count):
+            done: asyncio.Future[CheckResult] = loop.create_future()
+            loop.call_soon(runner.start, check, Target(endpoint), timeout_seconds, done.set_result, kept)
+            results.append(await done)
+    finally:
+        kept.close()
+        engine.close()
+    return results
 
 
 def outcome(result: CheckResult) -> tuple[Outcome, str, str]:

@@ -240,6 +240,13 @@ def test_a_redirect_to_another_service_fails(location: str) -> None:
     assert (result.reason, result.detail) == ("content", f"302 Found leads to {location}, which is another service")
 
 
+def test_a_check_that_follows_depends_on_the_service_s_own_port_and_another_does_not() -> None:
+    elsewhere = Target(HERE.endpoint, vip=Endpoint("192.0.2.2", 81))
+    further = HttpCheck(requests=(HttpRequest(follow=1),))
+    assert further.scope(HERE) != further.scope(elsewhere)
+    assert HttpCheck().scope(HERE) == HttpCheck().scope(elsewhere)
+
+
 def test_a_form_goes_on_as_a_page_and_is_not_sent_twice() -> None:
     check = HttpCheck(path="/form", send="a=b", content_type="text/plain", follow=1)
     form = get("/form", method="POST", more="Content-Length: 3\r\nContent-Type: text/plain\r\n").data + b"a=b"
@@ -252,6 +259,76 @@ def test_a_redirect_of_a_further_request_is_named() -> None:
     steps: list[Step] = [get("/"), answer(), get("/b"), moved("/c"), get("/c", close=True), answer("500 No")]
     result = run_check(check, Connection(*steps))
     assert result.detail == "request 2, GET /b, redirected to /c: status 500 No, must be 200-399"
+
+
+# A connection for several runs
+
+
+def test_a_connection_is_kept_for_the_next_runs_when_the_answer_was_read_to_its_end() -> None:
+    connection = Connection(get("/"), answer(body="alive"), Hang())
+    assert passed(run_check(HttpCheck(reuse=5), connection)) == "200 OK"
+    assert (connection.reuse, connection.kept) == (5, True)
+
+
+def test_a_run_goes_on_where_an_earlier_one_has_ended() -> None:
+    check = HttpsCheck(reuse=5, proxy_protocol="v2", host="a.example")
+    connection = Connection(get("/", "a.example"), answer(), Hang(), reused=True)
+    assert passed(run_check(check, connection, target=Target(Endpoint("192.0.2.11", 443)))) == "200 OK"
+    assert connection.kept
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        answer("200 OK", "alive", "Connection: close"),
+        answer("404 Gone", "", "Connection: close"),
+        Send(b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n"),
+        Send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nmore"),
+        Send(b"HTTP/1.1 200 OK\r\n\r\nuntil the end"),
+        Send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncut off"),
+    ],
+)
+def test_a_connection_that_can_not_be_used_again_is_not_kept(last: Send) -> None:
+    connection = Connection(get("/"), last)
+    assert run_check(HttpCheck(reuse=5, disable_on_404=True), connection).outcome is Outcome.PASS
+    assert not connection.kept
+
+
+def test_a_connection_is_not_kept_after_a_failure() -> None:
+    connection = Connection(get("/"), answer("500 No"), Hang())
+    assert run_check(HttpCheck(reuse=5), connection).reason == "status"
+    assert not connection.kept
+
+
+@pytest.mark.parametrize("end", [Close(), Reset()])
+def test_a_kept_connection_that_is_gone_is_replaced(end: Step) -> None:
+    gone = Connection(get("/"), end, reused=True)
+    fresh = Connection(get("/"), answer(), Hang())
+    assert passed(run_check(HttpCheck(reuse=5), gone, fresh)) == "200 OK"
+    assert (gone.kept, fresh.kept) == (False, True)
+
+
+def test_what_needs_a_connection_of_its_own_has_one_and_the_first_is_kept() -> None:
+    check = HttpCheck(reuse=5, requests=(HttpRequest(send=""), HttpRequest()))
+    first = Connection(get("/"), answer(), Hang(), reused=True)
+    posted = get("/", method="POST", more="Content-Length: 0\r\n")
+    second = Connection(posted, answer(), get("/", close=True), answer())
+    assert passed(run_check(check, first, second)) == "200 OK, 200 OK, 200 OK"
+    assert (first.kept, second.kept) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"version": "1.0"}, "reuse: goes with version 1.1 and with keep_alive"),
+        ({"keep_alive": False}, "reuse: goes with version 1.1 and with keep_alive"),
+        ({"send": ""}, "reuse: a connection must be new for POST, which must not be asked twice"),
+    ],
+)
+def test_a_reuse_that_can_not_be_is_refused(options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=r"^reuse: ") as caught:
+        HttpCheck(reuse=1, **options)
+    assert str(caught.value) == sentence
 
 
 # Over TLS

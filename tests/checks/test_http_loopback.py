@@ -9,6 +9,7 @@ import pytest
 from feedback.checks.http import HttpCheck
 from feedback.checks.http_request import HttpRequest
 from feedback.model import Endpoint, Outcome
+from tests.checks import peers
 from tests.checks.nginx import PLACES, nginx
 from tests.checks.peers import check_once
 
@@ -55,6 +56,25 @@ async def test_requests_and_redirects_go_on_in_the_same_connection(web: dict[str
     further = (HttpRequest(path="/count", body="2"), HttpRequest(path="/moved-here", follow=1, body="4"))
     check = HttpCheck(path="/count", body="1", requests=further)
     assert await check_once(check, web[name]) == (Outcome.PASS, "", "200 OK, 200 OK, 200 OK after 1 redirect")
+
+
+@pytest.mark.parametrize("name", ["v4", "v6"])
+async def test_a_connection_is_used_by_as_many_runs_as_it_may(web: dict[str, Endpoint], name: str) -> None:
+    before = peers.descriptors()
+    results = await peers.check_often(HttpCheck(path="/first", reuse=2), web[name], 6)
+    assert [result.detail for result in results] == ["201 Created", "202 Accepted", "202 Accepted"] * 2
+    assert peers.descriptors().keys() == before.keys()
+
+
+async def test_without_reuse_each_run_has_its_own_connection(web: dict[str, Endpoint]) -> None:
+    results = await peers.check_often(HttpCheck(path="/first"), web["v4"], 3)
+    assert [result.detail for result in results] == ["201 Created"] * 3
+
+
+async def test_a_kept_connection_that_the_server_has_closed_is_replaced(web: dict[str, Endpoint]) -> None:
+    """The second request that such a server sees on a connection is the end of it, without a word."""
+    results = await peers.check_often(HttpCheck(path="/once", reuse=9), web["v4"], 4)
+    assert [result.detail for result in results] == ["200 OK"] * 4
 
 
 @pytest.mark.parametrize("options", [{"keep_alive": False}, {"version": "1.0"}])

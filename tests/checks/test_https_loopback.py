@@ -145,6 +145,15 @@ async def test_without_a_certificate_such_a_server_refuses_what_it_is_asked(
     assert (await check_once(shown, web["clients"]))[:2] == (Outcome.FAIL, "status")
 
 
+@pytest.mark.parametrize("name", ["good", "v6", "old"])
+async def test_a_tls_connection_is_used_by_as_many_runs_as_it_may(
+    web: dict[str, Endpoint], authority: Authority, name: str
+) -> None:
+    results = await peers.check_often(HttpsCheck(ca_file=authority.ca_file, path="/first", reuse=2), web[name], 6)
+    assert [result.detail.partition(",")[0] for result in results] == ["201 Created", *["202 Accepted"] * 2] * 2
+    assert all("certificate expires in" in result.detail for result in results)
+
+
 async def test_requests_and_redirects_go_on_in_the_same_tls_connection(
     web: dict[str, Endpoint], authority: Authority
 ) -> None:
