@@ -35,12 +35,14 @@ class Egress(msgspec.Struct, frozen=True):
     """How packets leave this host where its routing table shall not decide alone.
 
     source: the local address that they come from. interface: the device that they leave by. fwmark: the mark that they
-    bear, for rules of the routing policy and of the packet filter.
+    bear, for rules of the routing policy and of the packet filter. privileged_port: whether they come from a port below
+    1024, which some servers take as a sign that root is asking.
     """
 
     source: str | None = None
     interface: str | None = None
     fwmark: int | None = None
+    privileged_port: bool = False
 
 
 def endpoint_of(target: Target | Endpoint) -> Endpoint:
@@ -102,7 +104,7 @@ class Stream(Protocol):
 
 
 class Datagrams(Protocol):
-    """A UDP socket connected to one peer."""
+    """A UDP socket connected to one peer, or ICMP echo, which brings back what is sent."""
 
     async def send(self, data: bytes) -> None:
         """Send one datagram."""
@@ -127,7 +129,7 @@ class Net(Protocol):
         """Say what the check is at, like `step 2, EHLO`. It is put before the detail of a failure."""
 
     def connect_tcp(
-        self, target: Target | Endpoint, *, brief: bool = False, reuse: int = 0
+        self, target: Target | Endpoint, *, brief: bool = False, reuse: int = 0, privileged_port: bool = False
     ) -> AbstractAsyncContextManager[Stream]:
         """Connect, and close at the end of the block, whatever happened in it.
 
@@ -141,10 +143,21 @@ class Net(Protocol):
         likes. Mostly that shows in time, and a new one is made. Where it shows only when the check has written and
         nothing has come yet, the check is thrown out as by its deadline, and `probe` begins again on a new connection:
         so what it has sent may be sent twice (RFC 9112, 9.3.1).
+
+        `privileged_port`: connect from a port below 1024. Raises LocalFault where this process may not.
         """
 
-    def connect_udp(self, target: Target | Endpoint) -> AbstractAsyncContextManager[Datagrams]:
-        """Open a UDP socket connected to the target."""
+    def connect_udp(
+        self, target: Target | Endpoint, *, privileged_port: bool = False
+    ) -> AbstractAsyncContextManager[Datagrams]:
+        """Open a UDP socket connected to the target, on a port below 1024 if need be."""
+
+    def connect_icmp(self, target: Target | Endpoint) -> AbstractAsyncContextManager[Datagrams]:
+        """Open a socket for ICMP echo: `send` sends a request with its data, `receive` returns a reply's data.
+
+        Replies are the target's, and to a request of this socket; which one, its data must tell. The target's port has
+        no meaning. Raises LocalFault on entering where this process may not send ICMP.
+        """
 
     async def run(self, command: Sequence[str], environment: Mapping[str, str], limit: int) -> Completed:
         """Run a program to its end. It is killed with its whole process group when the check is cancelled.

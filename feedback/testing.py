@@ -92,6 +92,7 @@ class _Dialogue:
         self.sent = b""
         self.closed = False
         self.brief = False
+        self.privileged_port = False
         self.server_hostname: str | None = None
         self._steps = list(steps)
 
@@ -137,7 +138,10 @@ class Connection(_Dialogue):
 
 
 class Exchange(_Dialogue):
-    """A UDP exchange: each Receive and Send is one datagram. Two Receives in a row: the first one got lost."""
+    """A UDP or ICMP exchange: each Receive and Send is one datagram, or the data of one request or reply.
+
+    Two Receives in a row: the first one got lost.
+    """
 
 
 class Program(msgspec.Struct):
@@ -239,17 +243,25 @@ class ScriptedNet:
         """Take what the check says of where it is."""
         self.words = words
 
-    def connect_tcp(self, target: Target | Endpoint, *, brief: bool = False, reuse: int = 0) -> "ScriptedStream":
+    def connect_tcp(
+        self, target: Target | Endpoint, *, brief: bool = False, reuse: int = 0, privileged_port: bool = False
+    ) -> "ScriptedStream":
         """Begin the script's next part, which must be a Connection."""
         connection = self._next(Connection)
-        connection.brief, connection.reuse = brief, reuse
+        connection.brief, connection.reuse, connection.privileged_port = brief, reuse, privileged_port
         if connection.reused and (self._afresh or not reuse):
             raise ScriptError("the script has a connection that was kept, the check makes a new one")
         return ScriptedStream(self, connection, endpoint_of(target), self._chunk_bytes)
 
-    def connect_udp(self, target: Target | Endpoint) -> "ScriptedDatagrams":
+    def connect_udp(self, target: Target | Endpoint, *, privileged_port: bool = False) -> "ScriptedDatagrams":
         """Begin the script's next part, which must be an Exchange."""
-        return ScriptedDatagrams(self, self._next(Exchange), endpoint_of(target))
+        exchange = self._next(Exchange)
+        exchange.privileged_port = privileged_port
+        return ScriptedDatagrams(self, exchange, endpoint_of(target))
+
+    def connect_icmp(self, target: Target | Endpoint) -> "ScriptedDatagrams":
+        """Begin the script's next part, which must be an Exchange."""
+        return self.connect_udp(target)
 
     async def run(self, command: Sequence[str], environment: Mapping[str, str], limit: int) -> Completed:
         """End as the script's next part does, which must be a Program."""

@@ -34,6 +34,9 @@ class Check(Plugin, abc.ABC):
     uses_asyncio: ClassVar[bool] = False
     """Set by checks that await asyncio (or a library built on it): they run as an asyncio task, which costs more."""
 
+    uses_port: ClassVar[bool] = True
+    """Set to False by checks that go to a host and to none of its ports."""
+
     port: Annotated[Port | None, "port to check, by default the destination's own"] = None
     address: Annotated[Address | None, "address to check, by default the destination's own"] = None
     source: Annotated[Address | None, "local address to send from"] = None

@@ -22,7 +22,7 @@ from feedback.registry import CHECKS
 EXIT_STATUS = {Outcome.PASS: 0, Outcome.FAIL: 2, Outcome.UNKNOWN: 3}
 """As plugins of Nagios have it; the 1 of a warning is never used."""
 
-_NAMED = re.compile(r"([A-Za-z0-9._-]{1,253}):([0-9]{1,5})")
+_NAMED = re.compile(r"([A-Za-z0-9._-]{1,253})((?::[0-9]{1,5})?)")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the check, print its result in one line, and return a plugin's exit status."""
     check = read_arguments(CHECKS.get(arguments.type), arguments.options)
-    endpoint = find_endpoint(arguments.endpoint, arguments.timeout)
+    endpoint = find_endpoint(arguments.endpoint, arguments.timeout, None if check.uses_port else 0)
     result = asyncio.run(run_once(check, Target(endpoint), arguments.timeout))
     show = _as_json if arguments.json else as_line
     sys.stdout.write(show(arguments.type, endpoint, result) + "\n")
@@ -48,21 +48,28 @@ def run(arguments: argparse.Namespace) -> int:
 def as_line(kind: str, endpoint: Endpoint, result: CheckResult) -> str:
     """Return `FAIL http 10.2.0.11:80: status: 503 Service Unavailable (1.3 ms)`."""
     reason = f"{result.reason}: " if result.reason else ""
+    hint = "" if result.weight_ratio is None else f", weight {result.weight_ratio * 100:.0f} %"
     timing = f"{result.duration_seconds * 1000:.1f} ms"
-    return f"{result.outcome.upper()} {kind} {endpoint}: {reason}{result.detail} ({timing})"
+    return f"{result.outcome.upper()} {kind} {_where(endpoint)}: {reason}{result.detail}{hint} ({timing})"
+
+
+def _where(endpoint: Endpoint) -> str:
+    return str(endpoint) if endpoint.port else endpoint.address
 
 
 def _as_json(kind: str, endpoint: Endpoint, result: CheckResult) -> str:
-    fields = {"check": kind, "endpoint": str(endpoint), **msgspec.structs.asdict(result)}
+    fields = {"check": kind, "endpoint": _where(endpoint), **msgspec.structs.asdict(result)}
     return msgspec.json.encode(fields).decode()
 
 
-def find_endpoint(text: str, timeout_seconds: float) -> Endpoint:
+def find_endpoint(text: str, timeout_seconds: float, default_port: int | None = None) -> Endpoint:
     """Return the endpoint of an address or a host name. Raises FeedbackError when there is none."""
     named = _NAMED.fullmatch(text)
     try:
-        address = _resolve(named[1], timeout_seconds) if named else ""
-        return Endpoint.parse(str(Endpoint(address, int(named[2]))) if named else text)
+        if named and (named[2] or default_port is not None):
+            address = _resolve(named[1], timeout_seconds)
+            text = (f"[{address}]" if ":" in address else address) + named[2]
+        return Endpoint.parse(text, default_port)
     except ValueError as error:
         raise ConfigError(str(error)) from None
 

@@ -7,7 +7,7 @@ from typing import Self
 
 from feedback.engine import faults
 from feedback.engine.sockets import DATAGRAM, connect
-from feedback.engine.waiting import Owner
+from feedback.engine.waiting import READS_AT_A_STRETCH, Owner
 from feedback.model import Endpoint
 from feedback.net import Egress
 
@@ -21,10 +21,11 @@ class UdpSocket:
         self._owner = owner
         self._endpoint = endpoint
         self._egress = egress
+        self._reads = 0
         self._socket: socket.SocketType
 
     async def __aenter__(self) -> Self:
-        self._socket = connect(self._owner.engine, DATAGRAM, self._endpoint, self._happened, egress=self._egress)
+        self._socket = self.open()
         return self
 
     async def __aexit__(
@@ -32,6 +33,14 @@ class UdpSocket:
     ) -> None:
         self._owner.engine.forget(self._socket.fileno())
         self._socket.close()
+
+    def open(self) -> socket.SocketType:
+        """Return a socket that is connected, and watched."""
+        return connect(self._owner.engine, DATAGRAM, self._endpoint, self._happened, egress=self._egress)
+
+    def read(self) -> bytes | None:
+        """Return the next datagram; None for one that is for somebody else."""
+        return self._socket.recv(DATAGRAM_BYTES)
 
     async def send(self, data: bytes) -> None:
         """Send one datagram."""
@@ -77,9 +86,16 @@ class UdpSocket:
         self._owner.resume()
 
     def _receive_now(self) -> bytes | None:
-        try:
-            return self._socket.recv(DATAGRAM_BYTES)
-        except BlockingIOError:
-            return None
-        except OSError as error:
-            raise faults.later(error.errno or 0, self._endpoint) from None
+        data = None
+        while data is None:
+            self._reads += 1
+            if self._reads % READS_AT_A_STRETCH == 0:
+                self._owner.engine.loop.call_soon(self._owner.resume)
+                return None
+            try:
+                data = self.read()
+            except BlockingIOError:
+                return None
+            except OSError as error:
+                raise faults.later(error.errno or 0, self._endpoint) from None
+        return data

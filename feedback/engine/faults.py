@@ -49,6 +49,7 @@ _OF_THE_EGRESS = {
     ("interface", errno.EPERM): "interface needs CAP_NET_RAW",
     ("interface", errno.ENODEV): "this host has no interface {}",
     ("source", errno.EADDRNOTAVAIL): "source: {} is no address of this host",
+    ("source", errno.EACCES): "a port below 1024 needs CAP_NET_BIND_SERVICE",
     ("source", errno.EAFNOSUPPORT): "source: {} is of the other IP family than what is checked",
 }
 

@@ -5,8 +5,11 @@ import time
 from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
+import msgspec
+
 from feedback.engine import program
 from feedback.engine.datagrams import UdpSocket
+from feedback.engine.icmp import IcmpSocket
 from feedback.engine.kept import Kept, ReusableTcp
 from feedback.engine.poller import Engine
 from feedback.engine.stream import TcpStream
@@ -48,25 +51,32 @@ class Network(abc.ABC):
         self.stage_words = words
 
     def connect_tcp(
-        self, target: Target | Endpoint, *, brief: bool = False, reuse: int = 0
+        self, target: Target | Endpoint, *, brief: bool = False, reuse: int = 0, privileged_port: bool = False
     ) -> AbstractAsyncContextManager[TcpStream]:
         """Connect, and at the end of the block close, or keep the connection for the next run."""
         endpoint = target.endpoint if isinstance(target, Target) else target
-        egress = self.egress and self._egress_to(endpoint)
+        egress = (self.egress or privileged_port or None) and self._egress_to(endpoint, privileged_port)
         if reuse:
             return ReusableTcp(self, endpoint, brief, egress, reuse)
         self.awaited = stream = TcpStream(self, endpoint, brief, egress)
         return stream
 
-    def connect_udp(self, target: Target | Endpoint) -> UdpSocket:
+    def connect_udp(self, target: Target | Endpoint, *, privileged_port: bool = False) -> UdpSocket:
         """Open a UDP socket connected to the target."""
         endpoint = endpoint_of(target)
-        self.awaited = datagrams = UdpSocket(self, endpoint, self._egress_to(endpoint))
+        self.awaited = datagrams = UdpSocket(self, endpoint, self._egress_to(endpoint, privileged_port))
         return datagrams
 
-    def _egress_to(self, endpoint: Endpoint) -> Egress | None:
+    def connect_icmp(self, target: Target | Endpoint) -> IcmpSocket:
+        """Open a socket for ICMP echo requests to the target's address."""
+        endpoint = endpoint_of(target)
+        self.awaited = echoes = IcmpSocket(self, endpoint, self._egress_to(endpoint))
+        return echoes
+
+    def _egress_to(self, endpoint: Endpoint, privileged_port: bool = False) -> Egress | None:
         """Return how packets to an endpoint leave this host. Third parties are reached as the host decides."""
-        return self.egress if endpoint.address == self.target.endpoint.address else None
+        egress = self.egress if endpoint.address == self.target.endpoint.address else None
+        return msgspec.structs.replace(egress or Egress(), privileged_port=True) if privileged_port else egress
 
     async def run(self, command: Sequence[str], environment: Mapping[str, str], limit: int) -> Completed:
         """Run a program to its end."""

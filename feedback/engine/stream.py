@@ -9,7 +9,7 @@ from typing import Self
 from feedback.engine import faults
 from feedback.engine.buffered import BufferedReader
 from feedback.engine.sockets import STREAM, connect
-from feedback.engine.waiting import Owner, StaleConnection
+from feedback.engine.waiting import READS_AT_A_STRETCH, Owner, StaleConnection
 from feedback.errors import CheckFailed, LocalFault, Reason
 from feedback.model import Endpoint
 from feedback.net import Egress
@@ -20,9 +20,6 @@ BROKEN = select.EPOLLHUP | select.EPOLLERR
 CONNECTED = select.EPOLLOUT | BROKEN
 
 NOT_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-
-
-READS_AT_A_STRETCH = 8
 
 
 class TcpStream(BufferedReader):

@@ -17,6 +17,9 @@ class Pause:
 
 PAUSE: Final = Pause()
 
+READS_AT_A_STRETCH = 8
+"""So often an owner reads before others have their turn: a peer that sends faster must not keep the loop."""
+
 
 class StaleConnection(BaseException):
     """A kept connection has broken before anything came over it: the run begins again, on fresh ones (RFC 9112, 9.3.1).
