@@ -3,13 +3,23 @@
 A parser returns a value or raises a FeedbackError, whatever the bytes. Anything else that it does is a finding.
 """
 
+import contextlib
 from collections.abc import Callable, Mapping
 
 import msgspec
 
 from feedback import report
 from feedback.agent import sockdiag
-from feedback.checks.codecs import certificate, dns_message, http_body, http_message, ntp_packet, smtp_reply
+from feedback.checks.codecs import (
+    certificate,
+    dns_message,
+    http_body,
+    http_message,
+    http_redirect,
+    json_pointer,
+    ntp_packet,
+    smtp_reply,
+)
 
 
 class Parser(msgspec.Struct, frozen=True):
@@ -36,6 +46,20 @@ def _http_answer(data: bytes) -> object:
 
 
 _WWW = dns_message.make_question("www.example.com", "A")
+
+
+def _http_redirect(data: bytes) -> object:
+    """Read a redirect as the check does that follows it."""
+    head = http_message.Head(302, "302 Found", (("location", data.decode("latin-1")),))
+    return http_redirect.way(head, "GET", http_redirect.Origin("http", "www.example.com", "/a/b?c"))
+
+
+def _json_body(data: bytes) -> object:
+    """Read a body as JSON, and look into it and show it as the check does."""
+    document = json_pointer.decode(data)
+    with contextlib.suppress(LookupError):
+        return json_pointer.show(json_pointer.find(document, ("nodes", "0", "state")))
+    return json_pointer.show(document)
 
 
 def _smtp_reply(data: bytes) -> object:
@@ -91,5 +115,9 @@ PARSERS: Mapping[str, Parser] = {
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\nX: y\r\n\r\n",
             b"HTTP/1.0 404 Not Found\n\nnothing",
         ),
+    ),
+    "http redirect": Parser(_http_redirect, (b"../new?x=y#z", b"http://user@[2001:db8::1]:80//x", b"//other.example")),
+    "json body": Parser(
+        _json_body, (b'{"nodes": [{"state": "up", "load": 0.5}], "error": null}', b'"\\u00e9\\ud83d\\ude00"')
     ),
 }
