@@ -2,7 +2,7 @@
 
 A plugin is one class. Its annotated fields are its options, typed and documented in place:
 
-    class MemcachedCheck(Check, name="memcached"):
+    class GearmanCheck(Check, name="gearman"):
         \"\"\"Pass when the server answers `version`.\"\"\"
 
         min_version: Annotated[str | None, "oldest version that passes"] = None
@@ -18,10 +18,17 @@ from feedback.errors import PluginError
 
 @dataclass_transform(kw_only_default=True)
 class Plugin:
-    """Base of the plugin kinds. A kind is a direct subclass without a name; a plugin has one."""
+    """Base of the plugin kinds. A kind is a direct subclass without a name; a plugin has one.
+
+    One name is for one plugin. Only a kind that is `replaceable` lets a plugin from outside take the place of the
+    built-in one of its name, whichever is defined first: what a site has written goes on working when a release
+    brings a plugin that is called the same. Built in is what is defined in the kind's own top-level package.
+    """
 
     name: ClassVar[str] = ""
     registered: ClassVar[dict[str, type[Any]]]
+    replaceable: ClassVar[bool] = False
+    home: ClassVar[str]
 
     def __init_subclass__(cls, *, name: str = "", **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
@@ -29,13 +36,28 @@ class Plugin:
         if not name:
             if Plugin in cls.__bases__:
                 cls.registered = {}
+                cls.home = _package_of(cls)
             return
+        cls.name = name
         other = cls.registered.get(name)
-        # A module whose import failed half-way is run again: the same definition is no second one.
-        if other is not None and (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
+        if other is None or _is_the_same(cls, other) or _goes_before(cls, other):
+            cls.registered[name] = cls
+        elif not _goes_before(other, cls):
             raise PluginError(
                 f'"{name}" is defined twice: by {other.__module__}.{other.__qualname__} '
                 f"and by {cls.__module__}.{cls.__qualname__}"
             )
-        cls.name = name
-        cls.registered[name] = cls
+
+
+def _is_the_same(one: type, other: type) -> bool:
+    """Return whether one module was run twice, because its import failed half-way: that is no second definition."""
+    return (one.__module__, one.__qualname__) == (other.__module__, other.__qualname__)
+
+
+def _goes_before(one: type[Plugin], other: type[Plugin]) -> bool:
+    """Return whether one is from outside and may replace the other, which is built in."""
+    return one.replaceable and _package_of(other) == one.home != _package_of(one)
+
+
+def _package_of(cls: type) -> str:
+    return cls.__module__.partition(".")[0]

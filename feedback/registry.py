@@ -1,6 +1,7 @@
 """Named plugins: the built-in ones, and those that installed packages bring by entry points.
 
-A built-in plugin is found by its module's name, so that an agent imports the sources it uses and no others.
+A built-in plugin is found by the name of its module, or of its script, so that an agent imports the sources it uses and
+no others. Where the kind is replaceable, the entry points of that name are looked at before.
 """
 
 import contextlib
@@ -25,15 +26,20 @@ PluginT = TypeVar("PluginT", bound=Plugin)
 class Registry(Generic[PluginT]):
     """The plugins of one kind. `group` names both the entry points and, for users, the kind."""
 
-    def __init__(self, kind: str, group: str, package: str, base: str) -> None:
+    def __init__(self, kind: str, group: str, package: str, base: str, scripts: str = "") -> None:
         self.kind = kind
         self._group = group
         self._package = package
         self._base = base  # "module:Class", imported when first needed
+        self._scripts = scripts  # the module that has `names` and `define` for built-in plugins that are no modules
+        self._asked: set[str] = set()
 
     def get(self, name: str) -> type[PluginT]:
         """Return the plugin called `name`. Raises PluginError with the names there are."""
         registered = self._registered()
+        if name not in self._asked and self._kind().replaceable:
+            self._load_named(name)
+            self._asked.add(name)
         if name not in registered:
             self._import_named(name)
         if name not in registered:
@@ -49,32 +55,50 @@ class Registry(Generic[PluginT]):
         self._import_all()
         return dict(sorted(self._registered().items()))
 
-    def _registered(self) -> dict[str, type[PluginT]]:
+    def _kind(self) -> type[Plugin]:
         module, _, name = self._base.partition(":")
-        registered: dict[str, type[PluginT]] = getattr(importlib.import_module(module), name).registered
-        return registered
+        kind: type[Plugin] = getattr(importlib.import_module(module), name)
+        return kind
+
+    def _registered(self) -> dict[str, type[PluginT]]:
+        return self._kind().registered
 
     def _modules(self) -> list[str]:
         path = importlib.import_module(self._package).__path__
         return [module.name for module in pkgutil.iter_modules(path)]
 
+    def _script_names(self) -> list[str]:
+        names: list[str] = importlib.import_module(self._scripts).names() if self._scripts else []
+        return names
+
     def _import_named(self, name: str) -> None:
-        """Import only what is likely to have it: the module, or else the entry points, of that name."""
+        """Import only what is likely to have it: the module, the script, or else the entry points, of that name."""
         if name in self._modules():
             self._import(name)
-            return
-        for entry in _entry_points(group=self._group, name=name):
-            self._load(entry)
+        elif name in self._script_names():
+            self._define(name)
+        else:
+            self._load_named(name)
 
     def _import_all(self) -> None:
         for module in self._modules():
             self._import(module)
+        for script in self._script_names():
+            self._define(script)
         for entry in _entry_points(group=self._group):
             self._load(entry)
 
     def _import(self, module: str) -> None:
         with self._importing(f"{self._package}.{module}"):
             importlib.import_module(f"{self._package}.{module}")
+
+    def _define(self, script: str) -> None:
+        with self._importing(f'"{script}", a script,'):
+            importlib.import_module(self._scripts).define(script)
+
+    def _load_named(self, name: str) -> None:
+        for entry in _entry_points(group=self._group, name=name):
+            self._load(entry)
 
     def _load(self, entry: "EntryPoint") -> None:
         with self._importing(f'"{entry.name}" of {entry.value}'):
@@ -102,7 +126,9 @@ def _entry_points(group: str, name: str | None = None) -> "EntryPoints":
     return found if name is None else found.select(name=name)
 
 
-CHECKS: "Registry[Check]" = Registry("check", "feedback.checks", "feedback.checks", "feedback.checks.check:Check")
+CHECKS: "Registry[Check]" = Registry(
+    "check", "feedback.checks", "feedback.checks", "feedback.checks.check:Check", scripts="feedback.checks.script"
+)
 SOURCES: "Registry[Source]" = Registry(
     "source", "feedback.sources", "feedback.agent.sources", "feedback.agent.source:Source"
 )

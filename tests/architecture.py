@@ -64,6 +64,7 @@ ROOMS: Mapping[str, Room] = {
             "feedback.checks.codecs.*",
             "feedback.checks.icmp",
             "feedback.checks.matching",
+            "feedback.checks.placeholders",
             "feedback.checks.proxied",
             "feedback.checks.serials",
             "feedback.checks.statuses",
@@ -84,6 +85,7 @@ ROOMS: Mapping[str, Room] = {
             "feedback.checks.ntp",
             "feedback.checks.smtp",
             "feedback.checks.smtps",
+            "feedback.checks.script",
             "feedback.checks.tls",
         ),
         rooms=("words",),
@@ -208,15 +210,19 @@ ROOMS: Mapping[str, Room] = {
     "simulator": Room(
         pure=(
             "feedback.simulator",
+            "feedback.simulator.agents",
             "feedback.simulator.cluster",
+            "feedback.simulator.director",
             "feedback.simulator.measure",
             "feedback.simulator.scenario",
             "feedback.simulator.server",
             "feedback.simulator.workload",
             "feedback.simulator.yardsticks",
         ),
+        # Policies are found by name, scenarios in files
+        shells=("feedback.simulator.compare", "feedback.simulator.plots", "feedback.simulator.scenario_file"),
         rooms=("words", "director"),
-        libraries=("msgspec",),
+        libraries=("matplotlib", "msgspec"),
     ),
     "commands": Room(
         shells=("feedback.__main__", "feedback.cli", "feedback.commands", "feedback.commands.*"),
@@ -244,6 +250,7 @@ PURE_STANDARD_LIBRARY = frozenset(
     {
         "__future__",
         "abc",
+        "array",
         "base64",
         "binascii",
         "bisect",
@@ -277,7 +284,10 @@ PURE_STANDARD_LIBRARY = frozenset(
 """What pure modules may import of the standard library: what can neither wait nor look around."""
 
 EXCEPTIONS: Mapping[tuple[str, str], str] = {
-    ("feedback.checks.http_request", "feedback.checks.credentials"): "names the type of an option, which a file may hold",
+    (
+        "feedback.checks.http_request",
+        "feedback.checks.credentials",
+    ): "names the type of an option, which a file may hold",
     ("feedback.director.table.memory", "os"): "os.strerror, to refuse in the kernel's words",
     ("feedback.director.table.refusals", "os"): "os.strerror, to say an error number in words",
     ("feedback.engine.faults", "os"): "os.strerror, to say an error number in words",
@@ -285,6 +295,7 @@ EXCEPTIONS: Mapping[tuple[str, str], str] = {
     ("feedback.net", "socket"): "names the type of the socket that a check takes over",
     ("feedback.net", "ssl"): "names the type of the TLS context that a check hands over",
     ("feedback.director.weights.policy", "feedback.registry"): "make_policy finds a policy by its name",
+    ("feedback.simulator.agents", "random"): "Random with a seed: the same chance every time",
     ("feedback.simulator.cluster", "random"): "Random with a seed: the same chance every time",
     ("feedback.simulator.workload", "random"): "Random with a seed, which it is handed",
 }

@@ -9,11 +9,11 @@ from feedback.errors import PluginError
 from feedback.plugin import Plugin
 
 
-def make(base: type, class_name: str, name: str = "", **fields: type) -> Any:
-    """Define a class as a plugin's author would, in a module `shop`."""
+def make(base: type, class_name: str, name: str = "", module: str = "shop", **fields: type) -> Any:
+    """Define a class as a plugin's author would, in a module."""
 
     def body(namespace: dict[str, Any]) -> None:
-        namespace.update(__module__="shop", __annotations__=fields)
+        namespace.update(__module__=module, __annotations__=fields)
 
     return types.new_class(class_name, (base,), {"name": name} if name else {}, body)
 
@@ -56,3 +56,41 @@ def test_a_definition_that_is_run_again_replaces_itself() -> None:
     make(kind, "Big", "big")
     again = make(kind, "Big", "big")
     assert kind.registered == {"big": again}
+
+
+@pytest.fixture
+def replaceable() -> Any:
+    """Return a kind whose built-in plugins are those of `shop`."""
+    kind = make(Plugin, "Kind", module="shop.kinds")
+    kind.replaceable = True
+    return kind
+
+
+def test_a_plugin_from_outside_takes_the_place_of_a_built_in_one_whichever_comes_first(replaceable: Any) -> None:
+    make(replaceable, "Big", "big", module="shop.big")
+    other = make(replaceable, "Big", "big", module="elsewhere")
+    small = make(replaceable, "Small", "small", module="elsewhere")
+    built_in = make(replaceable, "Small", "small", module="shop.small")
+    assert replaceable.registered == {"big": other, "small": small}
+    assert (built_in.name, small.name) == ("small", "small")
+
+
+@pytest.mark.parametrize("module", ["elsewhere", "shop.big"])
+def test_two_plugins_from_the_same_side_are_refused(replaceable: Any, module: str) -> None:
+    make(replaceable, "Big", "big", module=module)
+    with pytest.raises(PluginError, match=rf'^"big" is defined twice: by {module}.Big and by {module}.Huge$'):
+        make(replaceable, "Huge", "big", module=module)
+
+
+def test_the_third_is_refused_where_one_from_outside_has_replaced_the_built_in_one(replaceable: Any) -> None:
+    make(replaceable, "Big", "big", module="shop.big")
+    make(replaceable, "Big", "big", module="elsewhere")
+    with pytest.raises(PluginError, match=r'^"big" is defined twice: by elsewhere.Big and by shopping.Big$'):
+        make(replaceable, "Big", "big", module="shopping")
+
+
+def test_a_plugin_of_a_kind_that_is_not_replaceable_keeps_its_name() -> None:
+    kind = make(Plugin, "Kind", module="shop.kinds")
+    make(kind, "Big", "big", module="shop.big")
+    with pytest.raises(PluginError, match=r'^"big" is defined twice: by shop.big.Big and by elsewhere.Big$'):
+        make(kind, "Big", "big", module="elsewhere")

@@ -25,6 +25,18 @@ class {cls}(Tool, name="{name}"):
 """
 
 
+SCRIPTS = """
+import types
+from workshop.base import Tool
+def names():
+    return ["awl", "broken"]
+def define(name):
+    if name == "broken":
+        raise ValueError("no such thing")
+    return types.new_class("Awl", (Tool,), {"name": name}, lambda names: names.update(__module__="workshop.tools.awl"))
+"""
+
+
 class Workshop:
     """A package of plugins on disk, and entry points beside it."""
 
@@ -45,6 +57,20 @@ class Workshop:
         file.write_text(source)
         importlib.invalidate_caches()
 
+    def make_replaceable(self) -> None:
+        """Let plugins from outside replace the built-in ones, and have scripts among these."""
+        self.add("base", BASE + "    replaceable = True\n")
+        self.add("scripts", SCRIPTS)
+        self.registry = Registry(
+            "tool", "workshop.tools", "workshop.tools", "workshop.base:Tool", scripts="workshop.scripts"
+        )
+
+    def bring_from_outside(self, cls: str, name: str) -> None:
+        """Have a plugin of another package."""
+        (self.path / "outside.py").write_text(TOOL.format(cls=cls, name=name))
+        importlib.invalidate_caches()
+        self.bring(name, f"outside:{cls}")
+
     def bring(self, name: str, value: str) -> None:
         self.entry_points.append(EntryPoint(name, value, "workshop.tools"))
 
@@ -60,7 +86,7 @@ def imported() -> set[str]:
 def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workshop]:
     monkeypatch.syspath_prepend(tmp_path)
     yield Workshop(tmp_path, monkeypatch)
-    for name in [name for name in sys.modules if name.partition(".")[0] == "workshop"]:
+    for name in [name for name in sys.modules if name.partition(".")[0] in {"workshop", "outside"}]:
         del sys.modules[name]
 
 
@@ -144,6 +170,45 @@ def test_an_entry_point_that_takes_a_built_in_name_is_refused(workshop: Workshop
     with pytest.raises(PluginError) as raised:
         workshop.registry.all()
     assert str(raised.value) == ('"saw" is defined twice: by workshop.tools.saw.Saw and by workshop.elsewhere.Chainsaw')
+
+
+def test_a_script_is_defined_alone(workshop: Workshop) -> None:
+    workshop.make_replaceable()
+    assert workshop.registry.get("awl").name == "awl"
+    assert imported() == set()
+
+
+def test_a_script_that_fails_says_how(workshop: Workshop) -> None:
+    workshop.make_replaceable()
+    sentence = 'tool "broken", a script, can\'t be imported: ValueError: no such thing'
+    assert refusal(workshop.registry, "broken") == sentence
+    with pytest.raises(PluginError, match="no such thing"):
+        workshop.registry.all()
+
+
+@pytest.mark.parametrize("name", ["saw", "awl"])
+@pytest.mark.parametrize("other", ["saw", "awl", "file"])
+def test_an_entry_point_goes_before_a_built_in_plugin_of_its_name_whatever_was_asked_for_first(
+    workshop: Workshop, name: str, other: str
+) -> None:
+    workshop.make_replaceable()
+    workshop.add("tools/file", "from workshop.tools import saw\n" + TOOL.format(cls="File", name="file"))
+    workshop.bring_from_outside("Own", name)
+    workshop.registry.get(other)
+    own = workshop.registry.get(name)
+    assert (own.__module__, workshop.registry.get(name)) == ("outside", own)
+
+
+def test_a_plugin_from_outside_is_listed_in_the_place_of_the_built_in_one(workshop: Workshop) -> None:
+    workshop.make_replaceable()
+    workshop.add("scripts", SCRIPTS.replace(', "broken"', ""))
+    workshop.bring_from_outside("Own", "saw")
+    plugins = workshop.registry.all()
+    assert {name: plugin.__module__ for name, plugin in plugins.items()} == {
+        "awl": "workshop.tools.awl",
+        "file": "workshop.tools.file",
+        "saw": "outside",
+    }
 
 
 def test_every_built_in_plugin_can_be_imported_and_is_named_like_its_module() -> None:

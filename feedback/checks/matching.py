@@ -42,5 +42,17 @@ def hex_bytes(option: str, digits: str) -> bytes:
 
 def excerpt(data: bytes, length: int = 60) -> str:
     """Return the beginning of bytes from the network as a quoted text that can be printed."""
+    return f'"{printable(data, length)}"'
+
+
+def printable(data: bytes, length: int = 60) -> str:
+    """Return the beginning of bytes from the network as text that can be printed."""
     shown = data[:length].decode("latin-1").encode("unicode_escape").decode("ascii")
-    return f'"{shown}…"' if len(data) > length else f'"{shown}"'
+    return f"{shown}…" if len(data) > length else shown
+
+
+def line_around(data: bytes, position: int) -> bytes:
+    """Return the line in which a position is, as far as it has come."""
+    start = data.rfind(b"\n", 0, position) + 1
+    end = data.find(b"\n", position)
+    return data[start : len(data) if end < 0 else end].strip()
