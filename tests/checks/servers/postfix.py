@@ -117,6 +117,7 @@ def postfix(pair: Pair, other: Pair, smtp_port: int, auth_port: int) -> Iterator
         ]
         (directory / "main.cf").write_text(MAIN.format(**files))
         (directory / "master.cf").write_text(SERVICES + "".join(listeners))
+        (directory / "maillog").touch()  # it may be asked for before anything was logged
         (directory / "old").write_text("/^EHLO/ UNKNOWN\n")
         _make_queue(directory)
         ready = process.accepts(*(Endpoint(address, port) for port in ports.values() for address in ADDRESSES))
