@@ -208,7 +208,8 @@ def _options_below(field: Field, around: tuple[type, ...]) -> Iterable[Option]:
 
 
 def _classes_in(kind: Any, path: str) -> Iterable[tuple[str, type]]:
-    base = take_apart(kind).base
+    taken = take_apart(kind)
+    base = None if taken.unit else taken.base  # what has a form of its own is not written as a mapping
     arguments = typing.get_args(base)
     if is_union(base):
         for member in arguments:

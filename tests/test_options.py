@@ -17,6 +17,7 @@ from feedback.options import (
     Option,
     Port,
     Ratio,
+    Unit,
     bounds_text,
     describe,
     parse_duration,
@@ -214,3 +215,10 @@ def test_the_options_of_parts_are_described_with_their_path() -> None:
         ("many.*[].colour", "red | blue"),
         ("word", "a"),
     ]
+
+
+def test_what_has_a_form_of_its_own_is_no_part_with_options() -> None:
+    class Whole(msgspec.Struct):
+        at: Annotated[Branch, Unit("branch", Branch)] | None = None
+
+    assert [(option.name, option.type) for option in describe(Whole)] == [("at", "branch")]

@@ -82,6 +82,10 @@ class DnsCheck(TlsCheck, name="dns"):
             raise ValueError("serial: goes with query_type SOA")
         return Comparison(wanted, self.query_name, self.query_class, (self.port, self.address))
 
+    def scope(self, target: Target) -> Target:
+        """Return all of it where the destinations of a service are compared."""
+        return super().scope(target) if self.serial is None else self.aimed(target)
+
     def speaks_tls(self) -> bool:
         """Return whether the question is asked over TLS."""
         return self.transport == "tls"

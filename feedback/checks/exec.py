@@ -31,6 +31,10 @@ class ExecCheck(Check, name="exec"):
         if not self.command or not self.command[0]:
             raise ValueError("command: must name a program")
 
+    def scope(self, target: Target) -> Target:
+        """Return all of it: the program is told everything."""
+        return self.aimed(target)
+
     async def probe(self, target: Target, net: Net) -> str:
         """Run the program, and translate its end."""
         values = {

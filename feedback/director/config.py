@@ -22,12 +22,23 @@ class Cadence(msgspec.Struct, frozen=True, kw_only=True):
     fall: int = 3
 
 
+class Dependency(msgspec.Struct, frozen=True):
+    """What a check depends on: one destination of a service, or the service, whichever of its destinations works."""
+
+    service: str
+    destination: str | None = None
+
+    def __str__(self) -> str:
+        return self.service if self.destination is None else f"{self.service}/{self.destination}"
+
+
 class CheckConfig(msgspec.Struct, frozen=True, kw_only=True):
     """One check of a service: its name within the service, what it does and when."""
 
     name: str  # the check's type, with #2, #3, ... where a service has several of one type
     check: Check
     cadence: Cadence
+    depends_on: tuple[Dependency, ...] = ()
 
 
 class WeightsConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +76,7 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
     on_failure: OnFailure = "remove"
     drain_timeout_seconds: float = 300.0
     checks: tuple[CheckConfig, ...] = ()
+    must_pass: int | None = None  # how many of the checks; None: all
     weights: WeightsConfig = WeightsConfig()
     destinations: Mapping[str, DestinationConfig]
 

@@ -3,7 +3,7 @@
 import ipaddress
 import socket
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,20 @@ from feedback.director import config_rules as rules
 from feedback.director.config import (
     Cadence,
     CheckConfig,
+    Dependency,
     DestinationConfig,
     DirectorConfig,
     ServiceConfig,
     WeightsConfig,
 )
 from feedback.director.config_shape import (
+    AtLeast,
     CadenceShape,
     DefaultsShape,
     DestinationShape,
     DirectorShape,
     FileShape,
+    HealthField,
     ServiceShape,
     WeightsShape,
     parse_prefix,
@@ -53,9 +56,12 @@ def _read_file(root: Node, problems: Problems, warnings: Problems) -> DirectorCo
         problems.add(child(root, "services"), "must have at least one service")
     director, node = file.director, child(root, "director")
     _check_listen(director, node, problems)
-    services = [_read_service(name, one, file.defaults, problems, warnings) for name, one in file.services.items()]
+    read = [_read_service(name, one, file.defaults, problems, warnings) for name, one in file.services.items()]
+    services = [service for service in read if service is not None]
+    rules.check_health(services, file.services, child(root, "defaults"), problems, warnings)
+    rules.check_dependencies(services, file.services, child(root, "defaults"), problems, warnings)
     if director.table == "kernel":
-        for service in filter(None, services):
+        for service in services:
             rules.warn_of_loopback(service, child(child(root, "services"), service.name), warnings)
     return DirectorConfig(
         name=director.name or socket.gethostname(),
@@ -64,7 +70,7 @@ def _read_file(root: Node, problems: Problems, warnings: Problems) -> DirectorCo
         on_exit=director.on_exit,
         state_file=director.state_file or (STATE_FILE if director.table == "kernel" else None),
         token=read_token(child(node, "token_file"), problems),
-        services=_by_key([service for service in services if service], child(root, "services"), problems),
+        services=_by_key(services, child(root, "services"), problems),
     )
 
 
@@ -116,6 +122,7 @@ def _read_service(
         on_failure=shape.on_failure or defaults.on_failure,
         drain_timeout_seconds=defaults.drain_timeout if shape.drain_timeout is None else shape.drain_timeout,
         checks=checks,
+        must_pass=_must_pass(shape.health or defaults.health),
         weights=weights,
         destinations=destinations,
     )
@@ -208,7 +215,8 @@ def _read_checks(shape: ServiceShape, defaults: DefaultsShape, problems: Problem
             continue
         counts[kind] += 1
         name = kind if counts[kind] == 1 else f"{kind}#{counts[kind]}"
-        checks.append(CheckConfig(name=name, check=check, cadence=_cadence((own, shape.check, defaults.check))))
+        given = _nearest((own, shape.check, defaults.check))
+        checks.append(CheckConfig(name=name, check=check, cadence=_cadence(given), depends_on=_depends_on(given)))
     return tuple(checks)
 
 
@@ -223,8 +231,7 @@ def _check_options(node: Node, problems: Problems) -> tuple[str, Node]:
     raise Refused
 
 
-def _cadence(layers: Sequence[CadenceShape]) -> Cadence:
-    given = _nearest(layers)
+def _cadence(given: Mapping[str, Any]) -> Cadence:
     interval = given.get("interval", 2.0)
     fast_interval = given.get("fast_interval", max(interval / 4, 0.1))
     return Cadence(
@@ -234,6 +241,19 @@ def _cadence(layers: Sequence[CadenceShape]) -> Cadence:
         rise=given.get("rise", 2),
         fall=given.get("fall", 3),
     )
+
+
+def _depends_on(given: Mapping[str, Any]) -> tuple[Dependency, ...]:
+    """Return what a check depends on: one thing is written as it is, several as a list."""
+    found = given.get("depends_on", ())
+    return (found,) if isinstance(found, Dependency) else tuple(found)
+
+
+def _must_pass(health: HealthField) -> int | None:
+    """Return how many checks must pass, None for all of them."""
+    if isinstance(health, AtLeast):
+        return health.at_least
+    return 1 if health == "any" else None
 
 
 def _read_weights(layers: Sequence[WeightsShape], scheduler: str, node: Node, problems: Problems) -> WeightsConfig:

@@ -1,9 +1,9 @@
 """What must fit together in a service, whatever each of its parts says alone. Pure."""
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from feedback.director.config import DestinationConfig, ServiceConfig
+from feedback.director.config import Dependency, DestinationConfig, ServiceConfig
 from feedback.model import Endpoint, Forwarding, ServiceKey
 from feedback.reader import child
 from feedback.tree import Node, Problems
@@ -63,7 +63,7 @@ def _check_ports(service: ServiceConfig, node: Node, problems: Problems) -> None
     if portless is None or not isinstance(node.value, tuple):
         return
     for index, config in enumerate(service.checks):
-        if not config.check.aim(portless.key).port:
+        if config.check.uses_port and not config.check.aim(portless.key).port:
             problems.add(node.value[index], f"must have a port: the destination {portless.name} has none")
 
 
@@ -113,3 +113,87 @@ def _warn_of_sh(service: ServiceConfig, node: Node, warnings: Problems) -> None:
             f"the scheduler sh has {SH_PLACES} places, one for each unit of weight, and the weights add up to {total}: "
             "its last destinations get few clients or none",
         )
+
+
+def check_health(
+    services: Iterable[ServiceConfig],
+    nodes: Mapping[str, Node],
+    defaults: Node,
+    problems: Problems,
+    warnings: Problems,
+) -> None:
+    """Note a `health` that asks for more checks than a service has, or that changes nothing."""
+    for service in services:
+        node, count = nodes[service.name], len(service.checks)
+        if service.must_pass is None or not problems.none_at(child(node, "checks").path):
+            continue
+        own = child(node, "health").value is not None
+        place = child(node if own else defaults, "health")
+        if service.must_pass > max(count, 1):
+            sentence = f"must be at most the number of checks, which is {count} in {service.name}"
+            problems.add(child(place, "at_least"), sentence)
+        elif own and service.must_pass == count:
+            warnings.add(place, f"changes nothing: {service.name} has {count} check{'s' if count > 1 else ''}")
+
+
+def check_dependencies(
+    services: Sequence[ServiceConfig],
+    nodes: Mapping[str, Node],
+    defaults: Node,
+    problems: Problems,
+    warnings: Problems,
+) -> None:
+    """Note dependencies on what there is not, on the service itself, and in a circle."""
+    known = {service.name: service for service in services}
+    ahead = {one.name: [other.service for check in one.checks for other in check.depends_on] for one in services}
+    for service in services:
+        for dependency, place in _dependencies(service, nodes[service.name], defaults, problems):
+            name = dependency.service
+            if name not in nodes:
+                problems.add(place, f'there is no service "{name}"; there are: {", ".join(nodes)}')
+            elif name == service.name:
+                problems.add(place, "must be another service: a check can't depend on what it decides itself")
+            elif circle := _way(name, service.name, ahead):
+                problems.add(place, f"goes in a circle: {' -> '.join((service.name, *circle))}")
+            elif name in known:
+                _check_dependency(dependency, known[name], nodes[name], place, problems)
+                if not known[name].checks:
+                    warnings.add(place, f"changes nothing: {name} has no checks, so it is never down")
+
+
+def _check_dependency(
+    dependency: Dependency, service: ServiceConfig, node: Node, place: Node, problems: Problems
+) -> None:
+    known = service.destinations
+    if dependency.destination not in {None, *known} and problems.none_at(child(node, "destinations").path):
+        there_are = f"there are: {', '.join(known)}" if known else "there is none"
+        problems.add(place, f'there is no destination "{dependency.destination}" in {service.name}; {there_are}')
+
+
+def _dependencies(
+    service: ServiceConfig, node: Node, defaults: Node, problems: Problems
+) -> Iterator[tuple[Dependency, Node]]:
+    """Yield what the checks of a service depend on, and where that is written."""
+    checks = child(node, "checks")
+    if not isinstance(checks.value, tuple) or not problems.none_at(checks.path):
+        return
+    for config, one in zip(service.checks, checks.value, strict=True):
+        options = next(iter(one.value.values())) if isinstance(one.value, dict) else one
+        layers = (options, child(node, "check"), child(defaults, "check"))
+        places = (child(layer, "depends_on") for layer in layers)
+        place = next((place for place in places if place.value is not None), node)
+        if config.depends_on and problems.none_at(place.path):
+            items = place.value if isinstance(place.value, tuple) else (place,)
+            yield from zip(config.depends_on, items, strict=True)
+
+
+def _way(start: str, end: str, ahead: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
+    """Return the services on a shortest way from one to another along their dependencies; nothing without a way."""
+    ways: dict[str, tuple[str, ...]] = {start: (start,)}
+    queue = [start]
+    for name in queue:  # it grows on the way
+        for after in ahead.get(name, ()):
+            if after not in ways:
+                ways[after] = (*ways[name], after)
+                queue.append(after)
+    return ways.get(end, ())

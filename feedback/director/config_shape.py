@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from feedback.director.config import OnFailure
+from feedback.director.config import Dependency, OnFailure
 from feedback.errors import PluginError
 from feedback.model import Endpoint, Family, Forwarding, Transport
 from feedback.options import Duration, Name, Ratio, Unit, parse_duration, show_duration
@@ -37,25 +37,42 @@ def _parse_policy(value: object) -> str:
         raise ValueError(str(error)) from None
 
 
+def _parse_dependency(value: object) -> Dependency:
+    service, slash, destination = str(value).partition("/")
+    return Dependency(service, destination if slash else None)
+
+
 EndpointField = Annotated[Endpoint, Unit("address and port", _parse_endpoint)]
 WholeSeconds = Annotated[int, Unit("duration", _parse_whole_seconds, show_duration)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 Interval = Annotated[Duration, msgspec.Meta(ge=0.01, le=86400)]
+DependencyField = Annotated[Dependency, Unit("service or service/destination", _parse_dependency)]
 Positive = Annotated[Duration, msgspec.Meta(gt=0)]
 
 
 class CadenceShape(msgspec.Struct, frozen=True, kw_only=True):
-    """When a check runs and how many results in a row decide: `check`, and among the options of one check."""
+    """When a check runs and what its results count for: `check`, and among the options of one check."""
 
     interval: Interval | None = None
     fast_interval: Interval | None = None
     timeout: Interval | None = None
     rise: Count | None = None
     fall: Count | None = None
+    depends_on: DependencyField | list[DependencyField] | None = None
 
     def __post_init__(self) -> None:
         if self.interval and self.fast_interval and self.fast_interval > self.interval:
             raise ValueError(f"fast_interval: must be at most the interval, {show_duration(self.interval)}")
+
+
+class AtLeast(msgspec.Struct, frozen=True, kw_only=True):
+    """`health: {at_least: 2}`."""
+
+    at_least: Annotated[int, msgspec.Meta(ge=1), "how many of the checks must pass"]
+
+
+HealthField = Literal["all", "any"] | AtLeast
+"""How many of its checks must pass for a destination to be up."""
 
 
 class WeightsShape(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +91,7 @@ class DefaultsShape(msgspec.Struct, frozen=True, kw_only=True):
 
     scheduler: Scheduler = "wlc"
     forwarding: Forwarding = Forwarding.MASQUERADE
+    health: HealthField = "all"
     on_failure: OnFailure = "remove"
     drain_timeout: Duration = 300.0
     check: CadenceShape = CadenceShape()
@@ -101,6 +119,7 @@ class ServiceShape(msgspec.Struct, frozen=True, kw_only=True):
     persistence: Annotated[WholeSeconds, msgspec.Meta(ge=1, le=31 * 86400)] | None = None
     persistence_netmask: int | str | None = None
     fallback: EndpointField | None = None
+    health: HealthField | None = None
     min_healthy: Ratio = 0.0
     on_failure: OnFailure | None = None
     drain_timeout: Duration | None = None

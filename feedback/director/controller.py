@@ -10,7 +10,8 @@ from collections.abc import Mapping
 import msgspec
 
 from feedback.director.config import ServiceConfig, WeightsConfig
-from feedback.director.desired import Asks, DesiredService, MemberInput, decide, wants_weight
+from feedback.director.desired import Asks, DesiredService, MemberInput, decide, effective_weight, wants_weight
+from feedback.director.hints import Wish
 from feedback.director.weights import Member, Policy, make_policy
 from feedback.model import Admin, Counters, DestinationKey, Health, ServiceState
 
@@ -19,10 +20,16 @@ STEP_SECONDS = 0.9
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of one destination at one moment. `reason` says in words what the checks say."""
+    """What is known of one destination at one moment.
+
+    reason: what the checks say, in words. doubt: what one of them says that does not speak for it, though it may be
+    up. wish: what they ask of its weight.
+    """
 
     health: Health
     reason: str = ""
+    doubt: str = ""
+    wish: Wish | None = None
     admin: Admin = Admin.ENABLED
     asks: Asks = "ready"
     utilization: float | None = None
@@ -54,14 +61,17 @@ class _Memory:
 
 
 class ServiceController:
-    """The decisions on one service, for as long as the configuration has it."""
+    """The decisions on one service, for as long as the configuration has it.
 
-    def __init__(self, config: ServiceConfig) -> None:
+    policy: another one than the configuration's, as simulations compare them.
+    """
+
+    def __init__(self, config: ServiceConfig, policy: Policy | None = None) -> None:
         self.config = config
-        self._policy = _make_policy(config)
+        self._policy = policy or _make_policy(config)
         self._memories: dict[str, _Memory] = {}
         self._stepped = -math.inf
-        self._served: frozenset[str] = frozenset()
+        self._served: Mapping[str, int] = {}  # who is weighed, from which weight on
         self._started = False
         self._judged: frozenset[DestinationKey] = frozenset()
         self._left: ServiceState | None = None
@@ -83,8 +93,8 @@ class ServiceController:
         self._started = True
         members = [self._input(name, facts[name], now) for name in self.config.destinations]
         serving = [member for member in members if wants_weight(member)]
-        served = frozenset(member.name for member in serving)
-        if now - self._stepped >= STEP_SECONDS or not served <= self._served:
+        served = {member.name: effective_weight(member) for member in serving}
+        if now - self._stepped >= STEP_SECONDS or not served.items() <= self._served.items():
             self._weigh(now, serving, observed)
         self._served = served
         desired = decide(self.config, [self._weighted(member) for member in members], self._as_left(observed))
@@ -131,6 +141,8 @@ class ServiceController:
             drain_seconds=None if drained_since is None else now - drained_since,
             spared=now < self._memories[name].spared_until,
             reason=facts.reason,
+            doubt=facts.doubt,
+            wish=facts.wish,
         )
 
     def _remember_failures(self, facts: Mapping[str, Facts], desired: DesiredService, now: float) -> None:
@@ -163,12 +175,14 @@ class ServiceController:
         memory = self._memories[member.name]
         before = memory.total_connections
         memory.total_connections = counters.total_connections
+        base_weight = effective_weight(member)
         return Member(
-            base_weight=member.base_weight,
+            base_weight=base_weight,
             # Not the observed weight: one that another hand has written is to be mended, not followed.
-            weight=member.base_weight if memory.weight is None else memory.weight,
+            weight=base_weight if memory.weight is None else memory.weight,
             utilization=member.utilization,
             active_connections=counters.active_connections,
+            inactive_connections=counters.inactive_connections,
             new_connections=0 if before is None else max(0, counters.total_connections - before),
             usable_seconds=now - memory.usable_since if memory.usable_since is not None else 0.0,
         )
@@ -202,7 +216,7 @@ def _remember(memory: _Memory, facts: Facts, now: float) -> None:
         memory.drained_since = None
     elif memory.drained_since is None:
         memory.drained_since = now
-    if draining:
+    if draining or (facts.wish is not None and facts.wish.drains):
         memory.leave()
     elif facts.health is Health.UP and memory.usable_since is None:
         memory.usable_since = now if memory.ramps else -math.inf

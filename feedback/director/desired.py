@@ -11,7 +11,9 @@ from typing import Literal
 
 import msgspec
 
+from feedback.director import hints
 from feedback.director.config import ServiceConfig
+from feedback.director.hints import Wish
 from feedback.model import (
     Admin,
     Counters,
@@ -36,7 +38,8 @@ class MemberInput(msgspec.Struct, frozen=True, kw_only=True):
 
     weight: the policy's, None where it has none (then the base weight). drain_seconds: since when it has been drained,
     in maintenance, or asked by its host to be drained; None when it is not. spared: `min_healthy` has just let go of
-    it, and its checks have not had the time to pass again. reason: what the checks say, in words.
+    it, and its checks have not had the time to pass again. reason: what the checks say, in words. doubt: what one of
+    them says that does not speak for it, though it may be up. wish: what they ask of its weight.
     """
 
     name: str
@@ -51,6 +54,8 @@ class MemberInput(msgspec.Struct, frozen=True, kw_only=True):
     drain_seconds: float | None = None
     spared: bool = False
     reason: str = ""
+    doubt: str = ""
+    wish: Wish | None = None
 
 
 class DesiredService(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,8 +81,13 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def wants_weight(member: MemberInput) -> bool:
-    """Say whether a policy decides this destination's weight: it is up, enabled, and its host is ready."""
-    return _meant_to_serve(member) and member.health is Health.UP
+    """Say whether a policy decides this destination's weight: it is up, enabled, and its host and checks are ready."""
+    return _meant_to_serve(member) and member.health is Health.UP and not _is_drained_by_check(member)
+
+
+def effective_weight(member: MemberInput) -> int:
+    """Return the base weight as the checks' hints have it: what the policies start from."""
+    return hints.scale(member.base_weight, member.wish)
 
 
 def decide(config: ServiceConfig, members: Sequence[MemberInput], observed: ServiceState | None) -> DesiredService:
@@ -112,10 +122,15 @@ def _meant_to_serve(member: MemberInput) -> bool:
     return member.admin is Admin.ENABLED and member.asks == "ready"
 
 
+def _is_drained_by_check(member: MemberInput) -> bool:
+    return member.wish is not None and member.wish.drains
+
+
 def _panic(config: ServiceConfig, members: Sequence[MemberInput], observed: ServiceState | None) -> bool:
     """Say whether failing destinations are kept: fewer than `min_healthy` of those meant to serve can do so.
 
-    Unknown is not down: what serves now and has no verdict counts as healthy.
+    Unknown is not down: what serves now and has no verdict counts as healthy. So does what a check has drained: it
+    answers, and that it takes no connections is somebody's will.
     """
     meant = [member for member in members if _meant_to_serve(member)]
     if not any(member.health is Health.DOWN and _weight_now(member, observed) for member in meant):
@@ -152,7 +167,7 @@ def _judge(
     if not _meant_to_serve(member):
         return _drain(member, config, observed)
     if member.health is Health.UP:
-        return _serve(member, mean)
+        return _quiesce(member, observed) if _is_drained_by_check(member) else _serve(member, mean)
     now = _weight_now(member, observed)
     if member.health is Health.UNKNOWN:
         return Verdict(now, f"unknown, {_held(now)}: {member.reason or 'no check has decided yet'}")
@@ -173,17 +188,24 @@ def _held(weight: int | None) -> str:
     return "held out of the table" if weight is None else f"held at weight {weight}"
 
 
+def _quiesce(member: MemberInput, observed: ServiceState | None) -> Verdict:
+    """Let no new connection in, as a check asks for that passes. It is never removed for that."""
+    return Verdict(0, f"{member.wish}; {_left(_connections(member, observed))}")
+
+
 def _serve(member: MemberInput, mean: float | None) -> Verdict:
-    weight = member.base_weight if member.weight is None else member.weight
-    why = f"up; weight {weight} of base {member.base_weight}"
-    load = _load(member, mean)
-    return Verdict(weight, f"{why}: {load}" if load else why)
+    weight = effective_weight(member) if member.weight is None else member.weight
+    causes = _weight_causes(member, mean)
+    why = f"up; weight {weight} of base {member.base_weight}{f': {causes}' if causes else ''}"
+    return Verdict(weight, f"{why}; {member.doubt}" if member.doubt else why)
 
 
-def _load(member: MemberInput, mean: float | None) -> str:
-    if member.utilization is None or mean is None:
-        return ""
-    return f"utilization {member.utilization:.2f}, service mean {mean:.2f}"
+def _weight_causes(member: MemberInput, mean: float | None) -> str:
+    """Return what moves a weight off its base: what a check asks for, and load."""
+    causes = [] if member.wish is None else [str(member.wish)]
+    if member.utilization is not None and mean is not None:
+        causes.append(f"utilization {member.utilization:.2f}, service mean {mean:.2f}")
+    return "; ".join(causes)
 
 
 def _cause(member: MemberInput, mean: float | None) -> str:
@@ -193,7 +215,7 @@ def _cause(member: MemberInput, mean: float | None) -> str:
     if not _meant_to_serve(member):
         return _who_drains(member)
     if member.health is Health.UP:
-        return _load(member, mean) or "its checks pass"
+        return _weight_causes(member, mean) or "its checks pass"
     return member.reason
 
 

@@ -1,10 +1,13 @@
 """From check results to health: how many in a row decide. Pure, and on the hot path of every check."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from feedback.director.config import Cadence
+from feedback.director import hints
+from feedback.director.config import Cadence, ServiceConfig
+from feedback.director.hints import Hint
+from feedback.errors import Reason
 from feedback.model import CheckResult, Health, Outcome
 
 
@@ -13,7 +16,8 @@ class CheckHealth(msgspec.Struct, frozen=True):
 
     streak: results in a row that contradict `health`. last: the newest result. failure: the newest FAIL.
     removed_before: the director found the destination out of a table that had its service, so an earlier run had
-    taken it out, and only `rise` PASSes bring it back.
+    taken it out, and only `rise` PASSes bring it back. heard: when the newest result came, in monotonic seconds.
+    hint: what the newest PASS said of the weight, until the check falls.
     """
 
     health: Health = Health.UNKNOWN
@@ -21,6 +25,8 @@ class CheckHealth(msgspec.Struct, frozen=True):
     last: CheckResult | None = None
     failure: CheckResult | None = None
     removed_before: bool = False
+    heard: float = 0.0
+    hint: Hint | None = None
 
 
 def first(*, in_table: bool, service_in_table: bool) -> CheckHealth:
@@ -31,38 +37,45 @@ def first(*, in_table: bool, service_in_table: bool) -> CheckHealth:
     return CheckHealth(removed_before=service_in_table and not in_table)
 
 
-def observe(state: CheckHealth, result: CheckResult, cadence: Cadence) -> CheckHealth:
-    """Return the health after one more result.
+def observe(
+    state: CheckHealth, result: CheckResult, cadence: Cadence, now: float, filter_seconds: float = 0.0
+) -> CheckHealth:
+    """Return the health after one more result, which came at `now`; `filter_seconds` is that of the check's hints.
 
     UP falls after `fall` FAILs in a row, DOWN rises after `rise` PASSes. From unknown one PASS is enough, unless the
     destination had been removed before; then one FAIL is, to know that it still is as it was. A result of outcome
-    UNKNOWN holds everything: it says nothing of the service, so it neither continues a streak nor breaks it.
+    UNKNOWN holds everything: it says nothing of the service, so it neither continues a streak nor breaks it. But what
+    fails because of something else begins its streak anew when that works again.
     """
     if result.outcome is Outcome.PASS:
+        hint = state.hint
+        if hint is not None or filter_seconds or result.weight_ratio is not None:
+            hint = hints.follow(hint, result, now - state.heard, filter_seconds)
         if state.health is Health.UP or (state.health is Health.UNKNOWN and not state.removed_before):
-            return CheckHealth(Health.UP, 0, result, state.failure)
-        return _rising(state, result, cadence)
+            return CheckHealth(Health.UP, 0, result, state.failure, False, now, hint)
+        return _rising(state, result, cadence, now, hint)
     if result.outcome is Outcome.FAIL:
         if state.health is Health.DOWN or state.removed_before:
-            return CheckHealth(Health.DOWN, 0, result, result)
-        return _falling(state, result, cadence)
-    return CheckHealth(state.health, state.streak, result, state.failure, state.removed_before)
+            return CheckHealth(Health.DOWN, 0, result, result, False, now)
+        return _falling(state, result, cadence, now)
+    streak = 0 if result.reason == Reason.DEPENDENCY else state.streak
+    return CheckHealth(state.health, streak, result, state.failure, state.removed_before, now, state.hint)
 
 
-def _rising(state: CheckHealth, result: CheckResult, cadence: Cadence) -> CheckHealth:
+def _rising(state: CheckHealth, result: CheckResult, cadence: Cadence, now: float, hint: Hint | None) -> CheckHealth:
     """Count a PASS while DOWN, or removed before."""
     streak = state.streak + 1
     if streak >= cadence.rise:
-        return CheckHealth(Health.UP, 0, result, state.failure)
-    return CheckHealth(state.health, streak, result, state.failure, state.removed_before)
+        return CheckHealth(Health.UP, 0, result, state.failure, False, now, hint)
+    return CheckHealth(state.health, streak, result, state.failure, state.removed_before, now, hint)
 
 
-def _falling(state: CheckHealth, result: CheckResult, cadence: Cadence) -> CheckHealth:
+def _falling(state: CheckHealth, result: CheckResult, cadence: Cadence, now: float) -> CheckHealth:
     """Count a FAIL while UP, or unknown with nothing known against it."""
     streak = state.streak + 1
     if streak >= cadence.fall:
-        return CheckHealth(Health.DOWN, 0, result, result)
-    return CheckHealth(state.health, streak, result, result)
+        return CheckHealth(Health.DOWN, 0, result, result, False, now)
+    return CheckHealth(state.health, streak, result, result, False, now, state.hint)
 
 
 def next_interval(state: CheckHealth, cadence: Cadence) -> float:
@@ -75,15 +88,50 @@ def next_interval(state: CheckHealth, cadence: Cadence) -> float:
     return cadence.interval_seconds
 
 
-def combine(healths: Iterable[Health]) -> Health:
-    """Return a destination's health from its checks': all must be UP, and one DOWN is enough to be down."""
-    combined = Health.UP
-    for health in healths:
-        if health is Health.DOWN:
-            return Health.DOWN
-        if health is Health.UNKNOWN:
-            combined = Health.UNKNOWN
-    return combined
+def quiesces(state: CheckHealth) -> bool:
+    """Say whether a check asks for no new connections, though it passes."""
+    return state.hint is not None and state.hint.ratio == 0
+
+
+def combine(healths: Iterable[Health], must_pass: int | None = None) -> Health:
+    """Return a destination's health from its checks': UP when `must_pass` of them are, by default all.
+
+    DOWN only when those that are not DOWN are too few: what is unknown may still pass.
+    """
+    known = list(healths)
+    needed = len(known) if must_pass is None else min(must_pass, len(known))
+    if known.count(Health.UP) >= needed:
+        return Health.UP
+    return Health.DOWN if len(known) - known.count(Health.DOWN) < needed else Health.UNKNOWN
+
+
+def reason(service: ServiceConfig, checks: Mapping[str, CheckHealth]) -> str:
+    """Return in words what the checks of a destination say, by name: what those say that decide."""
+    if not checks:
+        return "it has no checks"
+    healths = [state.health for state in checks.values()]
+    combined = combine(healths, service.must_pass)
+    if combined is Health.UP:
+        if service.must_pass is None:
+            return "its checks pass"
+        return f"{healths.count(Health.UP)} of its {len(healths)} checks pass, {service.must_pass} must"
+    deciding = [
+        explain(check.name, checks[check.name], check.cadence)
+        for check in service.checks
+        if checks[check.name].health is combined
+    ]
+    if service.must_pass is None:
+        return deciding[0]
+    return f"{service.must_pass} of {len(healths)} checks must pass: {'; '.join(deciding)}"
+
+
+def doubt(service: ServiceConfig, checks: Mapping[str, CheckHealth]) -> str:
+    """Return what a check says that does not speak for the destination, though it may be up: "" for none."""
+    for check in service.checks:
+        state = checks[check.name]
+        if state.health is not Health.UP or (state.last is not None and state.last.outcome is Outcome.UNKNOWN):
+            return explain(check.name, state, check.cadence)
+    return ""
 
 
 def explain(name: str, state: CheckHealth, cadence: Cadence) -> str:

@@ -11,7 +11,7 @@ from errno import errorcode
 
 import msgspec
 
-from feedback.director import estimate, health
+from feedback.director import dependencies, estimate, health, hints
 from feedback.director.agents import Agents, AgentView
 from feedback.director.config import DestinationConfig, DirectorConfig, ServiceConfig
 from feedback.director.control import UnknownNameError
@@ -29,7 +29,7 @@ from feedback.director.story import Story
 from feedback.director.table.contract import Refusal, Table
 from feedback.director.view import Known, view_service
 from feedback.errors import ConfigError, TableError
-from feedback.model import Admin, Health, ServiceKey, TableState
+from feedback.model import Admin, Endpoint, ServiceKey, TableState
 from feedback.net import Target
 
 TICK_SECONDS = 1.0
@@ -240,8 +240,10 @@ class Director:
         checks = self._prober.health_of(service.name, destination.name, service.checks)
         agent = self._agents.view(destination.agent, now)
         facts = Facts(
-            health=health.combine(check.health for check in checks.values()),
-            reason=_reason(service, checks),
+            health=health.combine((check.health for check in checks.values()), service.must_pass),
+            reason=health.reason(service, checks),
+            doubt=health.doubt(service, checks),
+            wish=hints.lowest({name: check.hint for name, check in checks.items()}),
             admin=self._state.admin_of(service.name, destination.name),
             asks=agent.asks,
             utilization=_utilization(agent, service, now),
@@ -304,19 +306,12 @@ def agent_names(config: DirectorConfig) -> frozenset[str]:
 
 def _probes(config: DirectorConfig) -> Iterator[tuple[ProbeKey, ProbeConfig]]:
     for service in config.services.values():
+        vip = None if service.key.fwmark else Endpoint(service.key.address, service.key.port)
+        checks = [(check, dependencies.resolve(check, config.services)) for check in service.checks]
         for destination in service.destinations.values():
-            target = Target(destination.key, destination.name, service.name)
-            for check in service.checks:
-                yield ProbeKey(service.name, destination.name, check.name), ProbeConfig(check, target)
-
-
-def _reason(service: ServiceConfig, checks: Mapping[str, health.CheckHealth]) -> str:
-    """Return in words what the checks say: of the one that decides, DOWN before UNKNOWN."""
-    for wanted in (Health.DOWN, Health.UNKNOWN):
-        for check in service.checks:
-            if checks[check.name].health is wanted:
-                return health.explain(check.name, checks[check.name], check.cadence)
-    return "its checks pass" if checks else "it has no checks"
+            target = Target(destination.key, destination.name, service.name, destination.base_weight, vip)
+            for check, needs in checks:
+                yield ProbeKey(service.name, destination.name, check.name), ProbeConfig(check, target, needs)
 
 
 def _utilization(agent: AgentView, service: ServiceConfig, now: float) -> float | None:

@@ -141,14 +141,22 @@ def _checks(labelled: Labelled) -> Iterator[Metric]:
         "1 when the newest run passed, 0 when it failed, absent when it says nothing.",
         labels=(*_PLACE, "check"),
     )
+    weight = GaugeMetricFamily(
+        "feedback_check_weight_ratio",
+        "How much of its base weight a check asks for; absent where it has nothing to say of it.",
+        labels=(*_PLACE, "check"),
+    )
     for labels, seen in labelled:
         for check in seen.checks:
             place = (*labels, check.name)
             duration.add_metric(place, check.duration_seconds)
             if check.outcome is not Outcome.UNKNOWN:
                 success.add_metric(place, check.outcome is Outcome.PASS)
+            if check.weight_ratio is not None:
+                weight.add_metric(place, check.weight_ratio)
     yield duration
     yield success
+    yield weight
 
 
 def _totals(counts: Counts) -> Iterator[Metric]:

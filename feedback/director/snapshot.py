@@ -8,7 +8,10 @@ from feedback.model import Admin, AgentState, Health, Outcome
 
 
 class CheckView(msgspec.Struct, frozen=True, kw_only=True):
-    """One check of one destination. `outcome` is unknown and `detail` empty before its first run."""
+    """One check of one destination. `outcome` is unknown and `detail` empty before its first run.
+
+    weight_ratio: how much of its base weight the check asks for, None where it has nothing to say of it.
+    """
 
     name: str
     health: Health
@@ -16,6 +19,7 @@ class CheckView(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     detail: str
     duration_seconds: float
+    weight_ratio: float | None = None
 
 
 class DestinationView(msgspec.Struct, frozen=True, kw_only=True):

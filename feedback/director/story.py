@@ -18,6 +18,7 @@ from feedback.director.plan import (
 from feedback.director.retry import Subject, subject
 from feedback.director.table.contract import Refusal
 from feedback.director.view import FALLBACK, Known, names_of
+from feedback.errors import Reason
 from feedback.model import Destination, Health, TableState
 
 
@@ -29,11 +30,12 @@ class Story:
         self._names: dict[Subject, str] = {}  # outlives the configuration that gave them
         self._left: TableState = {}  # what the last tick left in the table: what differs from it, another hand did
         self._health: dict[tuple[str, str], Health] = {}
+        self._held: frozenset[tuple[str, str, str]] = frozenset()  # checks whose failures don't count
         self._panic: frozenset[str] = frozenset()
         self._told: dict[str, str] = {}
 
     def tell_health(self, known: Mapping[str, Mapping[str, Known]]) -> None:
-        """Tell which destinations' health has changed."""
+        """Tell which destinations' health has changed, and whose failures do not count or count again."""
         now = {
             (service, destination): one.facts
             for service, destinations in known.items()
@@ -45,6 +47,7 @@ class Story:
                 message = f"{destination} in {service} is {facts.health}: {facts.reason}"
                 self._events.record("health", message, service, destination)
         self._health = {name: facts.health for name, facts in now.items()}
+        self._tell_held(known)
 
     def tell_changes(
         self,
@@ -109,6 +112,20 @@ class Story:
             if at is None or key not in missing:
                 message = f"refused: {refusal.message} (errno {refusal.errno}); it is tried again"
                 self._events.record("table", message, self._names.get((key, None)))
+
+    def _tell_held(self, known: Mapping[str, Mapping[str, Known]]) -> None:
+        held = {
+            (service, destination, check): state.last.detail
+            for service, destinations in known.items()
+            for destination, one in destinations.items()
+            for check, state in one.checks.items()
+            if state.last is not None and state.last.reason == Reason.DEPENDENCY
+        }
+        for service, destination, check in sorted(held.keys() ^ self._held):
+            detail = held.get((service, destination, check))
+            how = "counts again" if detail is None else f"fails, which does not count: {detail}"
+            self._events.record("held", f"{destination} in {service}: {check} check {how}", service, destination)
+        self._held = frozenset(held)
 
     def _tell_panic(self, config: DirectorConfig, desired: Mapping[str, DesiredService]) -> None:
         panic = frozenset(name for name, one in desired.items() if one.panic)

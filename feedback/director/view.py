@@ -92,4 +92,5 @@ def _view_check(name: str, check: CheckHealth) -> CheckView:
         reason=last.reason if last is not None else "",
         detail=last.detail if last is not None else "",
         duration_seconds=last.duration_seconds if last is not None else 0.0,
+        weight_ratio=check.hint.ratio if check.hint is not None else None,
     )

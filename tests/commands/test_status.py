@@ -27,6 +27,7 @@ WEB = make_service(
         why="down, removed: http check failed 3 of 3: refused",
     ),
     make_destination("rs3", weight=0, admin=Admin.DRAIN, why="drained by the operator: 12 connections left"),
+    make_destination("rs4", weight=0, why="drained by its http check: 404 Not Found; 12 connections left"),
     fallback="127.0.0.1:8080",
 )
 
@@ -41,6 +42,8 @@ def test_a_service_is_a_headline_and_aligned_columns() -> None:
         "down, removed: http check failed 3 of 3: refused\n"
         "  rs3          10.2.0.11:8080  up      drain         0   100  0.62      12         3  connected  "
         "drained by the operator: 12 connections left\n"
+        "  rs4          10.2.0.11:8080  up      enabled       0   100  0.62      12         3  connected  "
+        "drained by its http check: 404 Not Found; 12 connections left\n"
     )
 
 
@@ -79,8 +82,9 @@ def test_json_has_what_the_api_has(capsys: pytest.CaptureFixture[str]) -> None:
     with director(FakeControl(WEB)) as there:
         assert main(["status", "--json", "--director", there.url]) == 0
     services = json.loads(capsys.readouterr().out)["services"]
-    assert [seen["name"] for seen in services[0]["destinations"]] == ["rs1", "rs2", "rs3"]
+    assert [seen["name"] for seen in services[0]["destinations"]] == ["rs1", "rs2", "rs3", "rs4"]
     assert services[0]["destinations"][1]["utilization"] is None
+    assert services[0]["destinations"][0]["checks"][0]["weight_ratio"] is None
 
 
 @pytest.mark.loopback

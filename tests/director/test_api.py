@@ -74,6 +74,7 @@ async def test_services_have_the_shape_that_users_rely_on(director: Served) -> N
                                 "reason": "",
                                 "detail": "200 OK",
                                 "duration_seconds": 0.002,
+                                "weight_ratio": None,
                             }
                         ],
                         "why": "up; weight 87 of base 100",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from feedback.director.config import Cadence, DirectorConfig, ServiceConfig, WeightsConfig
+from feedback.director.config import Cadence, Dependency, DirectorConfig, ServiceConfig, WeightsConfig
 from feedback.director.config_file import load_director_config
 from feedback.director.config_shape import parse_prefix
 from feedback.errors import ConfigError
@@ -106,6 +106,7 @@ def test_everything_is_read(load: Load) -> None:
             persistence_netmask: 255.255.255.0
             fallback: 10.2.0.9:80
             min_healthy: 0.5
+            health: {at_least: 2}
             on_failure: quiesce
             drain_timeout: 0s
             check: {interval: 10s, fast_interval: 1s, timeout: 3s, rise: 1, fall: 4}
@@ -131,7 +132,7 @@ def test_everything_is_read(load: Load) -> None:
     assert (web.scheduler, web.forwarding) == ("wrr", Forwarding.DIRECT)
     assert (web.persistence_seconds, web.persistence_prefix) == (300, 24)
     assert (web.fallback, web.min_healthy_ratio) == (Endpoint("10.2.0.9", 80), 0.5)
-    assert (web.on_failure, web.drain_timeout_seconds) == ("quiesce", 0.0)
+    assert (web.on_failure, web.drain_timeout_seconds, web.must_pass) == ("quiesce", 0.0, 2)
     assert [check.name for check in web.checks] == ["page", "knock", "page#2"]
     cadence = Cadence(interval_seconds=10.0, fast_interval_seconds=1.0, timeout_seconds=3.0, rise=1, fall=4)
     assert web.checks[1].cadence == cadence == web.checks[2].cadence
@@ -162,6 +163,7 @@ def test_defaults_are_those_of_the_documentation(load: Load) -> None:
     assert (web.persistence_seconds, web.persistence_prefix, web.fallback) == (0, None, None)
     assert (web.min_healthy_ratio, web.on_failure, web.drain_timeout_seconds) == (0.0, "remove", 300.0)
     assert web.checks[0].cadence == Cadence()
+    assert (web.must_pass, web.checks[0].depends_on) == (None, ())
     assert web.weights == WeightsConfig(policy="static")
     assert web.destinations["rs1"].base_weight == 100
 
@@ -530,6 +532,212 @@ def test_a_loopback_address_that_a_kernel_masquerades_to_is_a_warning(load: Load
         f"director.yaml:8: services.six.fallback: [::1]:8080 {out_of_reach}",
     )
     assert load(text.replace("kernel", "memory")).warnings == ("director.yaml:8: services.six: has no destinations",)
+
+
+@pytest.mark.parametrize(
+    ("defaults", "own", "must_pass"),
+    [
+        ("all", "", None),
+        ("any", "", 1),
+        ("{at_least: 2}", "", 2),
+        ("any", "health: all", None),
+        ("all", "health: any", 1),
+        ("all", "health: {at_least: 2}", 2),
+    ],
+)
+def test_how_many_checks_must_pass_is_inherited(load: Load, defaults: str, own: str, must_pass: int | None) -> None:
+    config = load(f"""\
+        defaults: {{health: {defaults}}}
+        services:
+          web:
+            address: 192.0.2.10:80
+            checks: [knock, knock, knock]
+            destinations: {{rs1: 10.2.0.11:80}}
+            {own}
+        """)
+    assert config.services["web"].must_pass == must_pass
+    assert config.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        (
+            "health: {at_least: 3}\nchecks: [knock, knock]",
+            ["web.health.at_least: must be at most the number of checks, which is 2 in web"],
+        ),
+        ("health: {at_least: 0}\nchecks: [knock]", ["web.health.at_least: must be at least 1, not 0"]),
+        ("health: {at_least: 2}", ["web.health.at_least: must be at most the number of checks, which is 0 in web"]),
+        ("health: {atleast: 2}", ["web.health.atleast: unknown key; did you mean at_least?"]),
+        ("health: some\nchecks: [knock]", ['web.health: must be all or any, not "some"']),
+        (
+            "health: {at_least: 3}\nchecks: [knock, 5]",
+            ["web.checks[1]: must be a check like tcp, or a check and its options like http: {path: /alive}"],
+        ),
+    ],
+)
+def test_what_is_wrong_with_the_health_of_a_service(refuse_service: Refuse, text: str, problems: list[str]) -> None:
+    found = refuse_service(SMALL + text)
+    assert [problem for problem in found if "is missing" not in problem] == problems
+
+
+def test_an_inherited_health_that_a_service_can_not_have_is_refused_where_it_stands(refuse: Refuse) -> None:
+    assert refuse("""\
+        defaults: {health: {at_least: 2}}
+        services:
+          web: {address: 192.0.2.10:80, checks: [knock], destinations: {rs1: 10.2.0.11:80}}
+        """) == ["director.yaml:1: defaults.health.at_least: must be at most the number of checks, which is 1 in web"]
+
+
+def test_a_health_that_changes_nothing_is_a_warning_where_the_service_says_it_itself(load: Load) -> None:
+    config = load("""\
+        defaults: {health: any}
+        services:
+          one: {address: 192.0.2.10:80, health: any, checks: [knock], destinations: {rs1: 10.2.0.11:80}}
+          two:
+            address: 192.0.2.11:80
+            health: {at_least: 2}
+            checks: [knock, knock]
+            destinations: {rs1: 10.2.0.11:80}
+          heir: {address: 192.0.2.12:80, checks: [knock], destinations: {rs1: 10.2.0.11:80}}
+        """)
+    assert config.warnings == (
+        "director.yaml:3: services.one.health: changes nothing: one has 1 check",
+        "director.yaml:6: services.two.health: changes nothing: two has 2 checks",
+    )
+
+
+DEPENDENT = """\
+services:
+  web:
+    address: 192.0.2.10:80
+    check: {depends_on: CHECK}
+    checks:
+      - knock: {depends_on: OWN}
+      - knock
+    destinations: {rs1: 10.2.0.11:80}
+  db: {address: 192.0.2.11:80, checks: [knock], destinations: {db1: 10.2.0.21:80, db2: 10.2.0.22:80}}
+  dns: {address: 192.0.2.12:53, checks: [knock], destinations: {ns1: 10.2.0.31:53}}
+"""
+
+
+def dependent(own: str, check: str = "[]") -> str:
+    return DEPENDENT.replace("OWN", own).replace("CHECK", check)
+
+
+@pytest.mark.parametrize(
+    ("own", "check", "first", "second"),
+    [
+        ("db", "[]", ["db"], []),
+        ("db/db2", "dns", ["db/db2"], ["dns"]),
+        ("[db/db1, dns]", "db", ["db/db1", "dns"], ["db"]),
+        ("[]", "db", [], ["db"]),
+        ("", "db", ["db"], ["db"]),
+    ],
+)
+def test_what_a_check_depends_on_is_inherited(
+    load: Load, own: str, check: str, first: list[str], second: list[str]
+) -> None:
+    config = load(dependent(own, check))
+    assert [list(map(str, one.depends_on)) for one in config.services["web"].checks] == [first, second]
+    assert config.warnings == ()
+
+
+def test_a_dependency_is_a_service_or_one_of_its_destinations(load: Load) -> None:
+    (check, _) = load(dependent("[db, db/db1]")).services["web"].checks
+    assert check.depends_on == (Dependency("db"), Dependency("db", "db1"))
+
+
+@pytest.mark.parametrize(
+    ("own", "problem"),
+    [
+        ("dbs", '6: services.web.checks[0].knock.depends_on: there is no service "dbs"; there are: web, db, dns'),
+        (
+            "[dns, db/db9]",
+            ('6: services.web.checks[0].knock.depends_on[1]: there is no destination "db9" in db; there are: db1, db2'),
+        ),
+        (
+            "web",
+            (
+                "6: services.web.checks[0].knock.depends_on: must be another service: "
+                "a check can't depend on what it decides itself"
+            ),
+        ),
+        (
+            "web/rs1",
+            (
+                "6: services.web.checks[0].knock.depends_on: must be another service: "
+                "a check can't depend on what it decides itself"
+            ),
+        ),
+        (
+            "{db: db1}",
+            (
+                "6: services.web.checks[0].knock.depends_on: must be service or service/destination or "
+                "list of service or service/destination, not a mapping"
+            ),
+        ),
+        (
+            "[[db]]",
+            "6: services.web.checks[0].knock.depends_on[0]: must be service or service/destination, not a list",
+        ),
+    ],
+)
+def test_what_a_check_can_not_depend_on(refuse: Refuse, own: str, problem: str) -> None:
+    assert refuse(dependent(own)) == [f"director.yaml:{problem}"]
+
+
+def test_dependencies_do_not_go_in_a_circle(refuse: Refuse) -> None:
+    text = """\
+        defaults: {check: {depends_on: dns}}
+        services:
+          web: {address: 192.0.2.10:80, checks: [{knock: {depends_on: db/d}}, knock], destinations: {}}
+          db: {address: 192.0.2.11:80, check: {depends_on: [dns, web]}, checks: [knock], destinations: {d: 10.0.0.1:1}}
+          dns: {address: 192.0.2.12:53, checks: [{knock: {depends_on: []}}], destinations: {}}
+        """
+    assert refuse(text) == [
+        "director.yaml:3: services.web.checks[0].knock.depends_on: goes in a circle: web -> db -> web",
+        "director.yaml:4: services.db.check.depends_on[1]: goes in a circle: db -> web -> db",
+    ]
+    assert refuse(text.replace("depends_on: []", "rise: 1"))[0] == (
+        "director.yaml:1: defaults.check.depends_on: must be another service: "
+        "a check can't depend on what it decides itself"
+    )
+
+
+def test_what_can_not_be_read_is_not_said_to_be_unknown(refuse: Refuse) -> None:
+    problems = refuse(
+        dependent("[db/db1, mail/mx1, void/rs9]").replace("db1: 10.2.0.21:80", "db1: 10.2.0.21")
+        + ("  mail: 5\n  void: {address: 192.0.2.13:80, checks: [], destinations: {}}\n")
+    )
+    assert problems == [
+        (
+            'director.yaml:6: services.web.checks[0].knock.depends_on[2]: there is no destination "rs9" in void; '
+            "there is none"
+        ),
+        (
+            'director.yaml:9: services.db.destinations.db1: "10.2.0.21" has no port: '
+            "write it like 192.0.2.10:80 or [2001:db8::10]:80"
+        ),
+        "director.yaml:11: services.mail: must be a mapping, not 5",
+    ]
+
+
+def test_a_check_that_can_not_be_read_keeps_its_services_dependencies_from_being_looked_at(refuse: Refuse) -> None:
+    assert refuse(dependent("dbs").replace("      - knock\n", "      - 5\n")) == [
+        (
+            "director.yaml:7: services.web.checks[1]: must be a check like tcp, "
+            "or a check and its options like http: {path: /alive}"
+        )
+    ]
+
+
+def test_a_dependency_on_what_is_not_checked_is_a_warning(load: Load) -> None:
+    text = dependent("dns").replace("checks: [knock], destinations: {ns1", "checks: [], destinations: {ns1")
+    assert load(text).warnings[0] == (
+        "director.yaml:6: services.web.checks[0].knock.depends_on: "
+        "changes nothing: dns has no checks, so it is never down"
+    )
 
 
 def test_two_configurations_of_one_text_are_equal(load: Load) -> None:

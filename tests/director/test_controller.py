@@ -7,6 +7,7 @@ import pytest
 
 from feedback.director.config import ServiceConfig, WeightsConfig
 from feedback.director.controller import Facts, ServiceController
+from feedback.director.hints import Wish
 from feedback.director.weights import Member, Policy
 from feedback.model import Admin, Counters, Destination, Forwarding, Health, ServiceState, VirtualService
 from tests.director.world import WEB, at, destinations, service
@@ -167,3 +168,58 @@ def test_the_time_of_a_drain_is_counted_from_its_beginning() -> None:
     assert "rs1" not in weights_of(controller, 60.0, drained, seen)
     controller.step(61.0, {"rs1": UP, "rs2": UP}, seen)
     assert weights_of(controller, 62.0, drained, seen)["rs1"] == 0
+
+
+def wishing(ratio: float) -> Facts:
+    return Facts(health=Health.UP, wish=Wish("http", ratio))
+
+
+def test_the_policy_starts_from_what_the_checks_ask_for() -> None:
+    controller, policy = watched()
+    controller.step(0.0, {"rs1": wishing(0.5), "rs2": UP}, None)
+    members = policy.steps[-1][1]
+    assert (members["rs1"].base_weight, members["rs1"].weight) == (50, 50)
+    assert members["rs2"].base_weight == 100
+
+
+def test_another_wish_is_followed_in_the_next_tick() -> None:
+    controller, policy = watched()
+    controller.step(0.0, {"rs1": UP, "rs2": UP}, None)
+    controller.step(0.1, {"rs1": wishing(0.5), "rs2": UP}, table({1: 70, 2: 70}))
+    controller.step(0.2, {"rs1": wishing(0.5), "rs2": UP}, table({1: 70, 2: 70}))
+    controller.step(0.3, {"rs1": UP, "rs2": UP}, table({1: 70, 2: 70}))
+    assert [now for now, _ in policy.steps] == [0.0, 0.1, 0.3]
+
+
+def test_one_that_its_check_has_drained_is_not_weighed_and_begins_anew_afterwards() -> None:
+    controller, policy = watched()
+    controller.step(0.0, {"rs1": UP, "rs2": UP}, None)
+    drained = weights_of(controller, 1.0, {"rs1": wishing(0.0), "rs2": UP}, table({1: 70, 2: 70}))
+    assert drained == {"rs1": 0, "rs2": 70}
+    assert "rs1" not in policy.steps[-1][1]
+    controller.step(10.0, {"rs1": UP, "rs2": UP}, table({1: 0, 2: 70}))
+    controller.step(14.0, {"rs1": UP, "rs2": UP}, table({1: 70, 2: 70}))
+    assert [members["rs1"].usable_seconds for _, members in policy.steps if "rs1" in members][1:] == [0.0, 4.0]
+
+
+@pytest.mark.parametrize(("policy", "weight"), [("static", 50), ("availability", 50), ("equalize", 50)])
+def test_every_policy_starts_from_the_scaled_base(policy: str, weight: int) -> None:
+    controller = ServiceController(service(weights=WeightsConfig(policy=policy)))
+    facts = {"rs1": wishing(0.5), "rs2": UP}
+    assert weights_of(controller, 0.0, facts, None) == {"rs1": weight, "rs2": 100}
+    assert weights_of(controller, 1.0, {"rs1": UP, "rs2": UP}, table({1: weight, 2: 100}))["rs1"] >= weight
+
+
+def test_under_equalize_load_has_the_last_word() -> None:
+    controller = ServiceController(service(weights=WeightsConfig(policy="equalize")))
+    weights = {"rs1": 50, "rs2": 100}
+    for now in range(300):
+        load = {name: weights[name] / 200 for name in weights}  # two servers that are as fast as each other
+        facts = {
+            "rs1": Facts(health=Health.UP, wish=Wish("http", 0.5), utilization=load["rs1"]),
+            "rs2": Facts(health=Health.UP, utilization=load["rs2"]),
+        }
+        weights = weights_of(controller, float(now), facts, None)
+        if not now:
+            assert weights == {"rs1": 50, "rs2": 100}
+    assert weights["rs1"] == pytest.approx(weights["rs2"], rel=0.1)

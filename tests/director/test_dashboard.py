@@ -62,5 +62,5 @@ def test_the_script_finds_every_element_that_it_asks_for() -> None:
 def test_the_script_reads_only_what_the_api_says() -> None:
     known = {field for kind in (Snapshot, ServiceView, DestinationView, CheckView) for field in kind.__struct_fields__}
     read = set(re.findall(r"\b(?:seen|service|snapshot|check)\.(\w+)", SCRIPT))
-    assert {"utilization", "base_weight", "why", "outcome"} <= read
+    assert {"utilization", "base_weight", "why", "outcome", "weight_ratio"} <= read
     assert read <= known

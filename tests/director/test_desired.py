@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from feedback.director.config import DestinationConfig, ServiceConfig
 from feedback.director.desired import DesiredService, MemberInput, decide, wants_weight
+from feedback.director.hints import Wish
 from feedback.model import (
     Admin,
     Counters,
@@ -105,10 +106,84 @@ def test_up_says_its_weight_and_the_load_behind_it() -> None:
         ({"admin": Admin.MAINTENANCE}, False),
         ({"asks": "drain"}, False),
         ({"asks": "goodbye"}, False),
+        ({"wish": Wish("http", 0.5)}, True),
+        ({"wish": Wish("http", 0.0)}, False),
     ],
 )
 def test_a_policy_weighs_only_what_is_up_enabled_and_ready(fields: dict[str, Any], *, wants: bool) -> None:
     assert wants_weight(member(1, **fields)) is wants
+
+
+NOT_FOUND = Wish("http", 0.0, "404 Not Found")
+
+
+def test_a_hint_moves_the_base_weight_and_says_so() -> None:
+    half = Wish("agent", 0.5, "50% up")
+    members = [member(1, wish=half), member(2, wish=half, weight=40, utilization=0.5), member(3, wish=Wish("exec", 2))]
+    desired = decide(service(), members, None)
+    assert weights(desired) == {1: 50, 2: 40, 3: 200}
+    assert desired.why == {
+        "rs1": "up; weight 50 of base 100: its agent check asks for 0.5 of it (50% up)",
+        "rs2": (
+            "up; weight 40 of base 100: its agent check asks for 0.5 of it (50% up); "
+            "utilization 0.50, service mean 0.50"
+        ),
+        "rs3": "up; weight 200 of base 100: its exec check asks for 2 of it",
+    }
+    assert desired.cause["rs1"] == "its agent check asks for 0.5 of it (50% up)"
+
+
+def test_a_hint_above_0_never_makes_a_weight_0() -> None:
+    assert weights(decide(service(), [member(1, base_weight=3, wish=Wish("exec", 0.01))], None)) == {1: 1}
+
+
+def test_what_is_doubtful_of_one_that_is_up_is_said() -> None:
+    desired = decide(service(), [member(1, doubt="tcp check says nothing: bug (ZeroDivisionError)")], None)
+    assert desired.why["rs1"] == "up; weight 100 of base 100; tcp check says nothing: bug (ZeroDivisionError)"
+
+
+@pytest.mark.parametrize("scheduler", ["wlc", "sh"])
+@pytest.mark.parametrize("observed", [table({1: 100, 2: 100}, {1: 3}), table({1: 0, 2: 100}, {1: 3})])
+def test_a_check_that_asks_for_0_quiesces_and_never_removes(observed: ServiceState, scheduler: str) -> None:
+    config = service(scheduler=scheduler)
+    desired = decide(config, [member(1, wish=NOT_FOUND, weight=70, drain_seconds=1e6), member(2)], observed)
+    assert weights(desired) == {1: 0, 2: 100}
+    assert desired.why["rs1"] == "drained by its http check: 404 Not Found; 3 connections left"
+    assert desired.cause["rs1"] == "drained by its http check: 404 Not Found"
+    assert desired.usable == {"rs2"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"admin": Admin.DRAIN}, "drained by the operator: 3 connections left"),
+        ({"asks": "drain"}, "drained by its host: 3 connections left"),
+        ({"health": Health.DOWN}, f"down, removed: {REFUSED}"),
+        ({"health": Health.UNKNOWN}, "unknown, held at weight 100: http check has not run yet"),
+    ],
+)
+def test_the_operator_the_host_and_health_go_before_a_checks_wish(fields: dict[str, Any], why: str) -> None:
+    desired = decide(service(), [member(1, wish=NOT_FOUND, **fields)], table({1: 100}, {1: 3}))
+    assert desired.why["rs1"] == why
+
+
+def test_when_all_are_drained_by_their_checks_the_fallback_serves_and_there_is_no_panic() -> None:
+    config = service(fallback=FALLBACK, min_healthy_ratio=0.5)
+    members = [member(number, wish=NOT_FOUND) for number in (1, 2)]
+    desired = decide(config, members, table({1: 100, 2: 100}))
+    assert weights(desired) == {1: 0, 2: 0, 0: 1}
+    assert not desired.panic
+
+
+@pytest.mark.parametrize(("drained", "panic"), [(3, False), (1, True)])
+def test_who_is_drained_by_its_check_is_healthy_for_min_healthy(drained: int, *, panic: bool) -> None:
+    """Three that answer are enough to believe that the fourth does not; with one of four, the checks are doubted."""
+    members = [
+        member(number, wish=NOT_FOUND) if number <= drained else member(number, Health.DOWN) for number in range(1, 5)
+    ]
+    desired = decide(service(min_healthy_ratio=0.5), members, table({1: 0, 2: 100, 3: 100, 4: 100}))
+    assert desired.panic is panic
+    assert (4 in weights(desired)) is panic
 
 
 def test_a_base_weight_of_0_is_in_the_table_and_not_usable() -> None:
@@ -331,6 +406,7 @@ members_of_a_service = st.lists(
         weight=st.none() | st.integers(1, 1000),
         utilization=st.none() | st.floats(0, 2),
         drain_seconds=st.none() | st.floats(0, 600),
+        wish=st.none() | st.builds(Wish, st.just("http"), st.sampled_from([0.0, 0.001, 0.5, 2.0])),
     ),
     max_size=6,
     unique_by=lambda made: made.name,
@@ -373,8 +449,11 @@ def test_whatever_comes_the_safety_rules_hold(
             assert weight == was, "unknown is not down"
         elif each.health is Health.DOWN:
             assert weight in (None, 0, was), "who is down never gets more than it has"
+        elif each.wish is not None and each.wish.drains:
+            assert weight == 0, "and it stays in the table"
         else:
-            assert weight == (each.weight or each.base_weight)
+            assert weight, "who is up gets connections"
+            assert each.weight in (None, weight)
 
 
 @given(configs, members_of_a_service, tables)

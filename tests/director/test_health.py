@@ -2,15 +2,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feedback.director.config import Cadence
-from feedback.director.health import CheckHealth, combine, explain, first, next_interval, observe
+from feedback.checks.tcp import TcpCheck
+from feedback.director.config import Cadence, CheckConfig, ServiceConfig
+from feedback.director.health import (
+    CheckHealth,
+    combine,
+    doubt,
+    explain,
+    first,
+    next_interval,
+    observe,
+    quiesces,
+    reason,
+)
 from feedback.model import CheckResult, Health, Outcome
+from tests.director.world import service
 
 CADENCE = Cadence(interval_seconds=2.0, fast_interval_seconds=0.5, rise=2, fall=3)
 PASS = CheckResult(Outcome.PASS, "", "200 in 3 ms", 0.003)
 FAIL = CheckResult(Outcome.FAIL, "refused", "nobody listens on 10.2.0.11:80", 0.001)
 UNKNOWN = CheckResult(Outcome.UNKNOWN, "local", "no file descriptor is left", 0.0)
-RESULTS = {"p": PASS, "f": FAIL, "?": UNKNOWN}
+HELD = CheckResult(Outcome.UNKNOWN, "dependency", "refused, and db, which it depends on, is down: timeout", 0.0)
+HALF = CheckResult(Outcome.PASS, "", "half", 0.003, 0.5)
+DRAIN = CheckResult(Outcome.PASS, "", "404 Not Found", 0.003, 0.0)
+RESULTS = {"p": PASS, "f": FAIL, "?": UNKNOWN, "h": HELD, "2": HALF, "0": DRAIN}
 
 FRESH = first(in_table=False, service_in_table=False)
 ADOPTED = first(in_table=True, service_in_table=True)
@@ -18,10 +33,10 @@ REMOVED = first(in_table=False, service_in_table=True)
 
 
 def after(start: CheckHealth, results: str, cadence: Cadence = CADENCE) -> CheckHealth:
-    """Return the health after results written as letters: p, f and ? for an unknown one."""
+    """Return the health after results written as the letters of `RESULTS`."""
     state = start
     for letter in results:
-        state = observe(state, RESULTS[letter], cadence)
+        state = observe(state, RESULTS[letter], cadence, 0.0)
     return state
 
 
@@ -95,17 +110,155 @@ def test_the_fast_interval_is_never_the_slower_one() -> None:
     assert next_interval(after(FRESH, "pf", cadence), cadence) == 0.2
 
 
+U, D, N = Health.UP, Health.DOWN, Health.UNKNOWN
+
+
 @pytest.mark.parametrize(
-    ("healths", "combined"),
+    ("healths", "must_pass", "combined"),
     [
-        ([], Health.UP),
-        ([Health.UP, Health.UP], Health.UP),
-        ([Health.UP, Health.UNKNOWN], Health.UNKNOWN),
-        ([Health.UNKNOWN, Health.DOWN, Health.UP], Health.DOWN),
+        ([], None, U),
+        ([U, U], None, U),
+        ([U, N], None, N),
+        ([N, D, U], None, D),
+        ([], 1, U),
+        ([U, D, D], 1, U),
+        ([N, D, D], 1, N),
+        ([D, D], 1, D),
+        ([U, U, D], 2, U),
+        ([U, N, D], 2, N),
+        ([U, D, D], 2, D),
+        ([N, N, N], 2, N),
     ],
 )
-def test_all_checks_must_pass(healths: list[Health], combined: Health) -> None:
-    assert combine(healths) is combined
+def test_as_many_checks_as_are_asked_for_must_pass(
+    healths: list[Health], must_pass: int | None, combined: Health
+) -> None:
+    assert combine(healths, must_pass) is combined
+
+
+@given(st.lists(st.sampled_from(Health), max_size=6), st.none() | st.integers(1, 6))
+def test_unknown_decides_nothing_that_it_could_still_change(healths: list[Health], must_pass: int | None) -> None:
+    """Three values done right: UNKNOWN is the answer exactly where what is unknown could turn out to decide."""
+    with_all_up = [U if health is N else health for health in healths]
+    with_all_down = [D if health is N else health for health in healths]
+    best, worst = combine(with_all_up, must_pass), combine(with_all_down, must_pass)
+    assert N not in {best, worst}
+    assert combine(healths, must_pass) is (best if best is worst else N)
+
+
+@given(st.lists(st.sampled_from(Health), min_size=1, max_size=6))
+def test_all_and_any_are_the_ends_of_at_least(healths: list[Health]) -> None:
+    assert combine(healths) is combine(healths, len(healths))
+    assert (combine(healths, 1) is U) is (U in healths)
+    assert (combine(healths, 1) is D) is (set(healths) == {D})
+
+
+def checked(must_pass: int | None, count: int = 3) -> ServiceConfig:
+    names = ["tcp", *(f"tcp#{number}" for number in range(2, count + 1))]
+    checks = tuple(CheckConfig(name=name, check=TcpCheck(), cadence=CADENCE) for name in names[:count])
+    return service(checks=checks, must_pass=must_pass)
+
+
+@pytest.mark.parametrize(
+    ("must_pass", "results", "words"),
+    [
+        (None, ["p", "p"], "its checks pass"),
+        (None, [], "it has no checks"),
+        (
+            None,
+            ["p", "", "fff"],
+            "tcp#3 check failed 3 of 3: refused (nobody listens on 10.2.0.11:80)",
+        ),
+        (None, ["p", "", ""], "tcp#2 check has not run yet"),
+        (2, ["p", "p", "fff"], "2 of its 3 checks pass, 2 must"),
+        (
+            1,
+            ["fff", "fff"],
+            (
+                "1 of 2 checks must pass: tcp check failed 3 of 3: refused (nobody listens on 10.2.0.11:80); "
+                "tcp#2 check failed 3 of 3: refused (nobody listens on 10.2.0.11:80)"
+            ),
+        ),
+        (
+            2,
+            ["p", "", "fff"],
+            "2 of 3 checks must pass: tcp#2 check has not run yet",
+        ),
+    ],
+)
+def test_the_checks_that_decide_are_named(must_pass: int | None, results: list[str], words: str) -> None:
+    config = checked(must_pass, len(results))
+    checks = {check.name: after(FRESH, said) for check, said in zip(config.checks, results, strict=True)}
+    assert reason(config, checks) == words
+
+
+@pytest.mark.parametrize(
+    ("results", "words"),
+    [
+        (["p", "p"], ""),
+        (["p", "pff"], ""),
+        (["p", "pfff"], "tcp#2 check failed 3 of 3: refused (nobody listens on 10.2.0.11:80)"),
+        (["p", ""], "tcp#2 check has not run yet"),
+        (["p?", "p"], "tcp check says nothing: local (no file descriptor is left)"),
+        (
+            ["p", "ph"],
+            "tcp#2 check says nothing: dependency (refused, and db, which it depends on, is down: timeout)",
+        ),
+    ],
+)
+def test_what_does_not_speak_for_a_destination_is_told_though_it_is_up(results: list[str], words: str) -> None:
+    config = checked(1, len(results))
+    checks = {check.name: after(FRESH, said) for check, said in zip(config.checks, results, strict=True)}
+    assert doubt(config, checks) == words
+
+
+@pytest.mark.parametrize(
+    ("results", "health"),
+    [
+        ("phhhhhhhh", Health.UP),
+        ("pffhff", Health.UP),
+        ("pffhfff", Health.DOWN),
+        ("pfffpfh", Health.DOWN),
+        ("hhh", Health.UNKNOWN),
+    ],
+)
+def test_what_is_held_for_a_dependency_counts_anew_afterwards(results: str, health: Health) -> None:
+    assert after(FRESH, results).health is health
+
+
+@pytest.mark.parametrize(
+    ("results", "ratio"),
+    [
+        ("p", None),
+        ("2", 0.5),
+        ("20", 0.0),
+        ("2ff", 0.5),
+        ("2??", 0.5),
+        ("2fh", 0.5),
+        ("2p", None),
+        ("2fff", None),
+        ("fff2", 0.5),
+        ("fff22", 0.5),
+        ("fff2f", None),
+        ("0", 0.0),
+    ],
+)
+def test_a_hint_holds_until_the_next_pass_or_until_the_check_is_down(results: str, ratio: float | None) -> None:
+    for start in (FRESH, ADOPTED):
+        state = after(start, results)
+        assert (None if state.hint is None else state.hint.ratio) == ratio
+        assert quiesces(state) is (ratio == 0)
+
+
+def test_hints_of_response_times_are_filtered_by_the_time_between_results() -> None:
+    state = observe(FRESH, PASS, CADENCE, 100.0, 20.0)
+    state = observe(state, HALF, CADENCE, 102.0, 20.0)
+    assert state.hint is not None
+    assert state.hint.ratio is None
+    state = observe(state, HALF, CADENCE, 162.0, 20.0)
+    assert state.hint is not None
+    assert state.hint.ratio == pytest.approx(0.52, abs=0.02)
+    assert state.heard == 162.0
 
 
 @pytest.mark.parametrize(
@@ -127,7 +280,7 @@ def test_health_is_explained_in_words(start: CheckHealth, results: str, words: s
 
 
 def test_a_reason_without_a_detail_stands_alone() -> None:
-    state = observe(FRESH, CheckResult(Outcome.FAIL, "timeout", "", 1.0), CADENCE)
+    state = observe(FRESH, CheckResult(Outcome.FAIL, "timeout", "", 1.0), CADENCE, 0.0)
     assert explain("http", state, CADENCE) == "http check failed 1 of 3: timeout"
 
 

@@ -72,7 +72,7 @@ def test_a_state_is_one_of_its_words() -> None:
 
 def test_checks_are_told_by_their_newest_run() -> None:
     checks = (
-        make_check("http"),
+        make_check("http", weight_ratio=0.5),
         make_check("tcp", outcome=Outcome.FAIL, duration_seconds=1.0),
         make_check("exec", outcome=Outcome.UNKNOWN),
     )
@@ -81,6 +81,8 @@ def test_checks_are_told_by_their_newest_run() -> None:
     assert scrape.value("feedback_check_success", **RS1, check="tcp") == 0
     assert scrape.value("feedback_check_success", **RS1, check="exec") is None
     assert scrape.value("feedback_check_duration_seconds", **RS1, check="tcp") == 1.0
+    assert scrape.value("feedback_check_weight_ratio", **RS1, check="http") == 0.5
+    assert scrape.value("feedback_check_weight_ratio", **RS1, check="tcp") is None
 
 
 def test_a_service_tells_how_many_serve_and_whether_its_fallback_does() -> None:

@@ -72,7 +72,10 @@ class _Handle:
 
 
 class ScriptedRunner:
-    """Runs nothing: a check of a destination ends as `results` says, after the time that the result says it took."""
+    """Runs nothing: a check of a destination ends as `results` says, after the time that the result says it took.
+
+    A result is for `service/destination/check`, `service/destination` or `destination`, whichever is there first.
+    """
 
     def __init__(self) -> None:
         self.results: dict[str, CheckResult] = {}
@@ -80,16 +83,19 @@ class ScriptedRunner:
         self.running: set[str] = set()
 
     def start(
-        self, _check: Check, target: Target, _timeout: float, done: Callable[[CheckResult], None], _kept: object = None
+        self, check: Check, target: Target, _timeout: float, done: Callable[[CheckResult], None], _kept: object = None
     ) -> _Handle:
         loop = asyncio.get_running_loop()
-        assert target.destination not in self.running, "two runs of one check at once"
-        self.running.add(target.destination)
+        destination = f"{target.service}/{target.destination}"
+        run = f"{destination}/{check.name}"
+        assert run not in self.running, "two runs of one check at once"
+        self.running.add(run)
         self.starts.append((loop.time(), target.destination))
-        result = self.results.get(target.destination, PASS)
+        names = (run, destination, target.destination)
+        result = next((self.results[name] for name in names if name in self.results), PASS)
 
         def end() -> None:
-            self.running.discard(target.destination)
+            self.running.discard(run)
             done(result)
 
         return _Handle(loop.call_later(result.duration_seconds, end))

@@ -169,7 +169,9 @@ class Row {
   showDetail(seen) {
     const lines = seen.checks.map((check) => {
       const words = [check.outcome, check.reason, check.detail].filter(Boolean).join(": ");
-      return [`${check.name} check`, `${words} (${(1000 * check.duration_seconds).toFixed(1)} ms)`, check.outcome];
+      const weight = check.weight_ratio === null ? "" : `, weight × ${check.weight_ratio.toPrecision(3)}`;
+      const took = `${(1000 * check.duration_seconds).toFixed(1)} ms`;
+      return [`${check.name} check`, `${words} (${took}${weight})`, check.outcome];
     });
     for (const [name, value] of Object.entries(seen.metrics)) lines.push([name, value.toFixed(3), ""]);
     if (!lines.length) lines.push(["", "no checks, no metrics", ""]);
