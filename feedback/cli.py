@@ -18,7 +18,7 @@ from feedback import __version__
 from feedback.errors import ConfigError, FeedbackError
 
 DEBUG_VARIABLE = "FEEDBACK_DEBUG"
-DIRECTOR_EXTRA = frozenset({"aiohttp", "prometheus_client", "rich", "uvloop"})
+DIRECTOR_EXTRA = frozenset({"aiohttp", "asyncssh", "dns", "h2", "prometheus_client", "rich", "uvloop"})
 """What `lvs-feedback[director]` brings: without it these can't be imported."""
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -44,6 +44,7 @@ COMMANDS = {
     "reload": Command("reload", "have the director read its configuration again"),
     "events": Command("events", "show what the director changed, and why"),
     "plugins": Command("plugins", "show the known checks, sources and policies with their options"),
+    "simulate": Command("simulate", "compare weight policies on a cluster in virtual time"),
     "demo": Command("demo", "run a whole cluster on this host: nothing to install, no root"),
 }
 

@@ -19,6 +19,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     weight: int
     utilization: float | None
     active_connections: int = 0
+    inactive_connections: int = 0
     new_connections: int = 0
     usable_seconds: float = 0.0
 
