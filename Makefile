@@ -10,7 +10,7 @@ LAB := linux.uml:user-mode-linux tcc:tcc modprobe:kmod ip:iproute2 tc:iproute2 i
 PEERS := nginx:nginx-light haproxy:haproxy openssl:openssl \
 	postfix:postfix /usr/lib/dovecot/lmtp:dovecot-lmtpd /usr/lib/dovecot/submission:dovecot-submissiond \
 	dovecot:dovecot-imapd \
-	named:bind9 chronyd:chrony \
+	named:bind9 unbound:unbound chronyd:chrony \
 	rpcbind:rpcbind rpc.nfsd:nfs-kernel-server \
 	vsftpd:vsftpd sshd:openssh-server \
 	slapd:slapd mariadbd:mariadb-server-core redis-server:redis-server memcached:memcached \

@@ -96,10 +96,7 @@ PARSERS: Mapping[str, Parser] = {
     ),
     "ntp packet": Parser(
         lambda data: ntp_packet.nonce_in(data) and ntp_packet.read_reply(data),
-        (
-            bytes.fromhex("2402").ljust(40, b"\0") + b"12345678",
-            bytes.fromhex("e400").ljust(12, b"\0") + b"RATE" + bytes(32),
-        ),
+        (bytes.fromhex("2402").ljust(40, b"\0") + b"12345678",),
     ),
     "smtp reply": Parser(
         _smtp_reply,

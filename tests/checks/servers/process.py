@@ -32,6 +32,14 @@ def program(name: str, package: str) -> str:
     return found
 
 
+def copied(name: str, package: str, directory: Path) -> str:
+    """Return the path of a copy of a server's program in a directory.
+
+    AppArmor's profiles go by the path: where Debian's are loaded, the program itself may read its package's files only.
+    """
+    return str(shutil.copy(program(name, package), directory))
+
+
 def free_port() -> int:
     """Return a port that is free on both loopback addresses, for TCP and UDP, and that no client is given by chance."""
     while True:
@@ -125,6 +133,7 @@ def end(server: subprocess.Popen[bytes]) -> None:
 def stopped(server: subprocess.Popen[bytes]) -> Iterator[None]:
     """Stop a server and all its processes within the block, as a hanging host would: the kernel still accepts."""
     os.killpg(server.pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, server.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)  # its threads stop one after the other
     try:
         yield
     finally:
