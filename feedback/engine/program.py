@@ -6,6 +6,7 @@ import select
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import IO
 
 from feedback.engine.waiting import Owner
@@ -39,9 +40,8 @@ class Program:
         self._name = command[0]
         self._owner = owner
         self._engine = owner.engine
-        self._process = _start(command, environment)
-        self._pidfd = _watch_handle(self._process)
-        self._outputs = [Output(owner, pipe, limit) for pipe in (self._process.stdout, self._process.stderr) if pipe]
+        self._process, self._pidfd, pipes = _start(command, environment)
+        self._outputs = [Output(owner, pipe, limit) for pipe in pipes]
         self._engine.dying.add(self)
         self._engine.watch(self._pidfd, select.EPOLLIN, self._exited)
 
@@ -89,27 +89,47 @@ class Program:
         os.close(self._pidfd)
 
 
-def _start(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    try:
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            env={**os.environ, **environment},
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise LocalFault(f"{command[0]} can't be started: {error.strerror}") from None
+def _start(
+    command: Sequence[str], environment: Mapping[str, str]
+) -> tuple[subprocess.Popen[bytes], int, list[IO[bytes]]]:
+    """Start a program. Return it with its pidfd, and its output and its errors to read.
+
+    The pipes are made here, for where there are not descriptors enough: Popen has left some open until Python 3.11.4.
+    """
+    with contextlib.ExitStack() as read, contextlib.ExitStack() as passed:
+        try:
+            nothing = passed.enter_context(Path(os.devnull).open("rb", buffering=0))
+            output, errors = _pipe(read, passed), _pipe(read, passed)
+            process = subprocess.Popen(
+                command,
+                stdin=nothing,
+                stdout=output[1],
+                stderr=errors[1],
+                env={**os.environ, **environment},
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise LocalFault(f"{command[0]} can't be started: {error.strerror}") from None
+        pidfd = _watch_handle(process)
+        read.pop_all()
+        return process, pidfd, [output[0], errors[0]]
+
+
+def _pipe(read: contextlib.ExitStack, written: contextlib.ExitStack) -> tuple[IO[bytes], IO[bytes]]:
+    """Return the two ends of a new pipe, each to be closed with the others that are used so."""
+    ends = os.pipe()
+    return (
+        read.enter_context(os.fdopen(ends[0], "rb", buffering=0)),
+        written.enter_context(os.fdopen(ends[1], "wb", buffering=0)),
+    )
 
 
 def _watch_handle(process: subprocess.Popen[bytes]) -> int:
     try:
         return os.pidfd_open(process.pid)
     except OSError as error:
-        with process:  # closes the pipes, and reaps it
-            process.kill()
+        process.kill()
+        process.wait()
         raise LocalFault(f"programs can't be watched: {error.strerror}") from None
 
 
