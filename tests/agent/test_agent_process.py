@@ -234,7 +234,9 @@ async def test_a_socket_left_by_an_agent_that_was_killed_is_taken_over(files: Ag
             await until(files.control.exists, "the control socket")
             process.kill()
             await ended(process)
-        assert files.control.exists()
+    assert files.control.exists()
+    async with DirectorServer() as director:  # which has not heard of the first one
+        files.write(director.url)
         async with running(files):
             await until(lambda: bool(director.hellos), "a hello")
             assert (await command(files, "--ready"))[0] == 0
