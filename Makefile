@@ -9,9 +9,10 @@ ARGS ?=
 LAB := linux.uml:user-mode-linux tcc:tcc modprobe:kmod ip:iproute2 tc:iproute2 ipvsadm:ipvsadm
 PEERS := nginx:nginx-light haproxy:haproxy openssl:openssl \
 	postfix:postfix /usr/lib/dovecot/lmtp:dovecot-lmtpd /usr/lib/dovecot/submission:dovecot-submissiond \
-	dovecot:dovecot-imapd \
+	/usr/lib/dovecot/imap:dovecot-imapd /usr/lib/dovecot/pop3:dovecot-pop3d \
+	public-inbox-nntpd:public-inbox rtsp-server-perl:rtsp-server-perl \
 	named:bind9 unbound:unbound chronyd:chrony \
-	rpcbind:rpcbind rpc.nfsd:nfs-kernel-server \
+	rpcbind:rpcbind rpc.nfsd:nfs-kernel-server ganesha.nfsd:nfs-ganesha-mem \
 	vsftpd:vsftpd sshd:openssh-server \
 	slapd:slapd mariadbd:mariadb-server-core redis-server:redis-server memcached:memcached \
 	freeradius:freeradius kamailio:kamailio rabbitmq-server:rabbitmq-server mosquitto:mosquitto
