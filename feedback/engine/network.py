@@ -55,7 +55,7 @@ class Network(abc.ABC):
     ) -> AbstractAsyncContextManager[TcpStream]:
         """Connect, and at the end of the block close, or keep the connection for the next run."""
         endpoint = target.endpoint if isinstance(target, Target) else target
-        egress = (self.egress or privileged_port or None) and self._egress_to(endpoint, privileged_port)
+        egress = self._egress_to(endpoint, privileged_port) if self.egress or privileged_port else None
         if reuse:
             return ReusableTcp(self, endpoint, brief, egress, reuse)
         self.awaited = stream = TcpStream(self, endpoint, brief, egress)

@@ -17,8 +17,14 @@ from feedback.checks.codecs import (
     http_message,
     http_redirect,
     json_pointer,
+    mount3,
+    nfs3,
+    nfs4,
     ntp_packet,
+    rpc_message,
+    rpcbind,
     smtp_reply,
+    xdr,
 )
 
 
@@ -72,6 +78,19 @@ def _smtp_reply(data: bytes) -> object:
     return reply
 
 
+_RPC_ACCEPTED = xdr.uint(1, 1, 0, 0, 0, 0)
+
+
+def _rpc(read: Callable[[xdr.Reader], object], *seeds: bytes) -> Parser:
+    """Return a parser of an RPC reply's results, with results to begin with."""
+
+    def parse(data: bytes) -> object:
+        reader = rpc_message.results(data, 1)
+        return None if reader is None else read(reader)
+
+    return Parser(parse, tuple(_RPC_ACCEPTED + seed for seed in seeds))
+
+
 PARSERS: Mapping[str, Parser] = {
     "agent frame": Parser(
         report.decode_agent_frame,
@@ -98,6 +117,26 @@ PARSERS: Mapping[str, Parser] = {
         lambda data: ntp_packet.nonce_in(data) and ntp_packet.read_reply(data),
         (bytes.fromhex("2402").ljust(40, b"\0") + b"12345678",),
     ),
+    "rpc record": Parser(lambda data: rpc_message.fragment(data[:4]), (b"\x80\0\0\x04", b"\0\0\0\x04")),
+    "port mapper list": _rpc(
+        lambda reader: rpcbind.read_dump(2, reader), xdr.uint(1, 100003, 3, 6, 2049, 1, 100005, 1, 17, 635, 0)
+    ),
+    "rpcbind list": _rpc(
+        lambda reader: rpcbind.read_dump(4, reader),
+        xdr.uint(1, 100003, 4) + xdr.string("tcp6") + xdr.string("::.8.1") + xdr.string("superuser") + xdr.uint(0),
+    ),
+    "mount": _rpc(mount3.read_mnt, xdr.uint(0) + xdr.opaque(b"handle") + xdr.uints(1, 390003)),
+    "nfs 3 attributes": _rpc(nfs3.read_getattr, xdr.uint(0, 2) + bytes(80)),
+    "nfs 3 space": _rpc(nfs3.read_fsstat, xdr.uint(0, 1, 2) + bytes(80) + b"\x11" * 52, xdr.uint(0, 0) + bytes(52)),
+    "nfs 4 root": _rpc(
+        lambda reader: nfs4.read_root(nfs4.Results(reader), nfs4.to_root(("srv",))),
+        xdr.uint(0, 0, 4, 24, 0, 15, 0, 10, 0)
+        + xdr.opaque(b"handle")
+        + xdr.uint(9, 0)
+        + xdr.uints(0, 0x1400)
+        + xdr.opaque(bytes(16)),
+    ),
+    "nfs 4 client": _rpc(nfs4.read_exchange_id, bytes(40)),
     "smtp reply": Parser(
         _smtp_reply,
         (
