@@ -60,8 +60,8 @@ class IcmpCheck(Check, name="icmp"):
                 if answer in sent:
                     due = net.now()
                     trips.append(due - sent.pop(answer))
-        lost = f", {len(sent)} of {number} lost" if sent else ""
-        return f"round trip {sum(trips) / len(trips) * 1000:.2f} ms{lost}"
+        unanswered = f", {len(sent)} of {number} not answered" if sent else ""
+        return f"round trip {sum(trips) / len(trips) * 1000:.2f} ms{unanswered}"
 
     def packet(self, now: float, number: int) -> bytes:
         """Return the data of a request."""
