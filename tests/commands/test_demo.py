@@ -3,6 +3,7 @@ import socket
 import pytest
 
 from feedback.cli import main
+from tests.places import own_address
 
 pytestmark = pytest.mark.loopback
 
@@ -32,19 +33,15 @@ def test_wrong_arguments_are_refused_with_a_sentence(
 def test_a_port_in_use_is_named_with_the_option_that_chooses_another(
     option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with socket.socket() as taken, socket.socket() as other:
-        for probe in (taken, other):
-            probe.bind(("127.0.0.1", 0))
-        free = other.getsockname()[1]
-        other.close()
-        taken.listen()
-        port = taken.getsockname()[1]
-        addresses = {"--listen": f"127.0.0.1:{free}", "--vip": f"127.0.0.1:{free}", option: f"127.0.0.1:{port}"}
+    address = own_address()
+    with socket.create_server((address, 0)) as taken:
+        in_use = f"{address}:{taken.getsockname()[1]}"
+        addresses = {"--listen": f"{address}:8000", "--vip": f"{address}:8000", option: in_use}
         words = [word for pair in addresses.items() for word in pair]
         assert main(["demo", "--for", "30s", "--json", *words]) == 1
     said = capsys.readouterr()
     assert said.err.splitlines()[-1] == (
-        f"feedback demo: 127.0.0.1:{port} can't be listened on (Address already in use): "
+        f"feedback demo: {in_use} can't be listened on (Address already in use): "
         f"choose another address with {option} HOST:PORT"
     )
     assert said.out == ""

@@ -8,19 +8,19 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from random import randrange
 from typing import Any
 
 import msgspec
 import pytest
 
-from feedback.demo.cluster import CHECK_INTERVAL_SECONDS, CHECK_TIMEOUT_SECONDS, FALL, SPEEDS
+from feedback.demo.cluster import SPEEDS
 from feedback.demo.figures import FINISH, PHASE_SHARES, Figures
 from feedback.demo.process import DemoError
 from feedback.demo.run import Demo
 from feedback.director.snapshot import ServiceView
 from feedback.errors import FeedbackError
 from feedback.model import Endpoint
+from tests.places import own_address
 
 pytestmark = [pytest.mark.loopback, pytest.mark.timeout(150)]
 
@@ -73,8 +73,8 @@ def files_in(directory: Path) -> list[Path]:
 
 
 def two_places() -> tuple[Endpoint, Endpoint]:
-    """Return where the director and the service may listen: at an address that nobody else on this host has."""
-    address = f"127.{randrange(1, 255)}.{randrange(256)}.{randrange(1, 255)}"
+    """Return where the director and the service may listen."""
+    address = own_address()
     return Endpoint(address, 8600), Endpoint(address, 8080)
 
 
@@ -116,7 +116,6 @@ async def test_the_whole_story_is_told_in_the_time_that_is_given_and_does_what_i
     assert min(phases[name].requests for name in PHASE_SHARES) > 100
     # Requests fail while a killed realserver is still in the table, and at no other time
     assert {phase.name for phase in told.phases if phase.failures} <= {"kill"}
-    assert told.seconds_from_kill_to_removal <= FALL * CHECK_INTERVAL_SECONDS + CHECK_TIMEOUT_SECONDS
     assert (told.drained_requests_left, told.drained_requests_new, told.drained_requests_lost) == (0, 0, 0)
     # At equal weights the slow ones are full; then the load evens out
     assert phases["equal_weights"].utilization["rs1"] > 0.9

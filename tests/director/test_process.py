@@ -3,7 +3,6 @@
 import contextlib
 import json
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from tests.places import own_address
+
 pytestmark = pytest.mark.loopback
 
 DEADLINE_SECONDS = 20.0
@@ -25,13 +26,13 @@ CONFIG = """
 director:
   name: lvs1
   table: memory
-  listen: 127.0.0.1:{listen}
+  listen: {listen}
   state_file: {state}
 defaults:
   check: {{interval: 200ms, timeout: 500ms, rise: 1, fall: 2}}
 services:
   web:
-    address: 127.0.0.1:{vip}
+    address: {vip}
     scheduler: wrr
     forwarding: masquerade
     checks: [http]
@@ -62,21 +63,15 @@ def server() -> Iterator[int]:
         thread.join()
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
-
-
 class Director:
     """A `feedback director` process and its files."""
 
     def __init__(self, folder: Path, server: int) -> None:
-        self.port, self.vip = free_port(), free_port()
+        address = own_address()
+        self.listen, self.vip = f"{address}:8600", f"{address}:8080"
         self.path = folder / "director.yaml"
         self.state = folder / "director.state"
-        self.config = CONFIG.format(listen=self.port, vip=self.vip, server=server, state=self.state)
+        self.config = CONFIG.format(listen=self.listen, vip=self.vip, server=server, state=self.state)
         self.path.write_text(self.config)
         self._output = folder / "output"
 
@@ -102,7 +97,7 @@ class Director:
 
     def client(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "feedback", *arguments, "--director", f"http://127.0.0.1:{self.port}"],
+            [sys.executable, "-m", "feedback", *arguments, "--director", f"http://{self.listen}"],
             capture_output=True,
             text=True,
             timeout=DEADLINE_SECONDS,
@@ -111,7 +106,7 @@ class Director:
 
     def get(self, path: str) -> Any:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://{self.listen}{path}", timeout=5) as answer:
                 return json.load(answer)
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             return None
@@ -147,8 +142,8 @@ def director(tmp_path: Path, server: int) -> Director:
     return Director(tmp_path, server)
 
 
-def fetch(port: int) -> bytes:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
+def fetch(place: str) -> bytes:
+    with urllib.request.urlopen(f"http://{place}/", timeout=5) as answer:
         body: bytes = answer.read()
         return body
 
@@ -174,7 +169,7 @@ def test_a_second_one_on_the_same_port_says_so_and_leaves(director: Director) ->
     with director.running():
         second = director.run()
     assert second.returncode == 1
-    assert f"can't listen on 127.0.0.1:{director.port}: Address already in use" in second.stderr
+    assert f"can't listen on {director.listen}: Address already in use" in second.stderr
     assert "Traceback" not in second.stderr
 
 
