@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 
 from feedback.checks.matching import excerpt, line_around, matcher, payload, printable, regex_bytes
+from feedback.checks.proxied import ProxiedCheck
 from feedback.checks.tls import TlsCheck
 from feedback.errors import CheckFailed, LocalFault, Reason
 from feedback.net import Net, Stream, Target
@@ -102,7 +103,7 @@ class Expected:
         return _GROUP.sub(lambda name: printable(match[name[1]] or b"", ANSWER_SHOWN_BYTES), self._detail)
 
 
-class Dialogue(TlsCheck):
+class Dialogue(ProxiedCheck, TlsCheck):
     """Base of the checks that go through steps."""
 
     brief: ClassVar[bool] = False
@@ -124,6 +125,7 @@ class Dialogue(TlsCheck):
         expires = ""
         async with net.connect_tcp(target, brief=self.brief) as stream:
             talk = _Talk(net, stream, self._limit)
+            await self.introduce(stream, target)
             if self._tls:
                 expires = await self.secure(stream, target)
             try:

@@ -193,6 +193,12 @@ def test_tls_from_the_start_asks_for_the_name_in_sni() -> None:
     assert connection.server_hostname == "mail.example.com"
 
 
+def test_a_proxy_protocol_header_comes_before_everything_else() -> None:
+    header = Receive(b"PROXY TCP4 192.0.2.1 192.0.2.11 40000 80\r\n")
+    check = ChatCheck(steps=[Step(expect="hello")], tls=True, proxy_protocol="v1")
+    assert run_check(check, Connection(header, StartTls(), Send(b"hello"))).outcome is Outcome.PASS
+
+
 # What the peer says no by
 
 

@@ -51,6 +51,14 @@ async def test_it_does_the_same_in_tls_from_the_start(server: Dovecot, authority
     assert result == (Outcome.PASS, "", f"mailbox with {MESSAGES} messages, {EXPIRES}")
 
 
+@pytest.mark.parametrize("address", peers.ADDRESSES)
+@pytest.mark.parametrize("form", ["v1", "v2"])
+async def test_it_passes_through_a_listener_of_the_proxy_protocol(server: Dovecot, address: str, form: str) -> None:
+    check = made("imaps", verify=False, proxy_protocol=form, user="monitor", password=PASSWORD)
+    outcome, _, detail = await check_once(check, Endpoint(address, server.proxied))
+    assert (outcome, detail) == (Outcome.PASS, f"logged in, {EXPIRES}")
+
+
 @pytest.mark.parametrize("user", ["two words", 'a"b\\c', "jörg@example.com"])
 async def test_a_user_s_name_may_have_any_characters(server: Dovecot, user: str) -> None:
     """Beyond ASCII they go as a literal, which the server asks for."""

@@ -45,6 +45,7 @@ ssl_key = <{key}
 disable_plaintext_auth = yes
 auth_failure_delay = 0
 auth_username_chars =
+haproxy_trusted_networks = 127.0.0.0/8 ::1
 
 mail_location = maildir:{mail}
 passdb {{
@@ -64,6 +65,11 @@ service imap-login {{
   inet_listener imaps {{
     port = {imaps}
     ssl = yes
+  }}
+  inet_listener proxied {{
+    port = {proxied}
+    ssl = yes
+    haproxy = yes
   }}
 }}
 service pop3-login {{
@@ -94,6 +100,7 @@ class Dovecot(msgspec.Struct, frozen=True):
     process: subprocess.Popen[bytes]
     imap: int
     imaps: int
+    proxied: int  # imaps, once a PROXY protocol header has come
     pop3: int
     pop3s: int
 
@@ -102,7 +109,7 @@ class Dovecot(msgspec.Struct, frozen=True):
 def dovecot(directory: Path, pair: Pair) -> Iterator[Dovecot]:
     """Run it within the block, as root with users of its own, or else all as the user who runs the tests."""
     program = process.program("dovecot", "dovecot-imapd dovecot-pop3d")
-    ports = _free_ports("imap", "imaps", "pop3", "pop3s")
+    ports = _free_ports("imap", "imaps", "proxied", "pop3", "pop3s")
     as_root = os.geteuid() == 0
     me = getpass.getuser()
     internal, login, mail_user = ("dovecot", "dovenull", "mail") if as_root else (me, me, me)
