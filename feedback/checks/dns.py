@@ -1,5 +1,6 @@
 """The `dns` check: one question, and what its answer must be."""
 
+from collections.abc import Sequence
 from dataclasses import field
 from typing import Annotated, Literal
 
@@ -30,9 +31,10 @@ class DnsCheck(TlsCheck, name="dns"):
 
     `serial` compares the zone's serial (RFC 1982) with that of its `authority`, which is asked over UDP, or with the
     newest one among the service's destinations. It must be the same, or behind by at most `max_behind`, or behind for
-    at most `max_behind_for`, a time that begins anew when the serial changes. One that is ahead of the authority's
-    fails: such a server has what the authority never gave it, and will take nothing more from it. When the authority
-    can't be asked, the outcome is UNKNOWN, and nothing is removed. The answer must be authoritative, too.
+    at most `max_behind_for`, a time that begins anew when the serial changes. Give it one: until an update has gone
+    round, all destinations are behind. A serial that is ahead of the authority's fails: such a server has what the
+    authority never gave it, and will take nothing more from it. When the authority can't be asked, the outcome is
+    UNKNOWN, and nothing is removed. The answer must be authoritative, too.
 
     Examples:
         - dns: {query_name: www.example.com, query_type: AAAA, answer: ["2001:db8::80"]}
@@ -49,7 +51,9 @@ class DnsCheck(TlsCheck, name="dns"):
     rcode: Annotated[Rcode | list[Rcode], "response codes that pass"] = "NOERROR"
     authoritative: Annotated[bool, "the answer must be authoritative (AA)"] = False
     dnssec: Annotated[bool, "the answer must have been validated (AD), so ask a resolver that does"] = False
-    answer: Annotated[list[str], "data of records that must be there, as in a zone file"] = field(default_factory=list)
+    answer: Annotated[str | list[str], "data of one or more records that must be there, as in a zone file"] = field(
+        default_factory=list
+    )
     answer_regex: Annotated[str | None, "regular expression that must be found in the data of a record"] = None
     min_answers: Annotated[int, msgspec.Meta(ge=0), "records that a NOERROR must come with"] = 1
     nsid: Annotated[bool, "ask the server for its own name (NSID), and show it"] = False
@@ -57,12 +61,12 @@ class DnsCheck(TlsCheck, name="dns"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._rcodes = [self.rcode] if isinstance(self.rcode, str) else self.rcode
+        self._rcodes = _listed(self.rcode)
         if not self._rcodes:
             raise ValueError("rcode: must have at least one response code")
         self._authoritative = self.authoritative or self.serial is not None
         self._question = self._make_question()
-        self._records = [dns_message.make_record(self._question, text) for text in self.answer]
+        self._records = [dns_message.make_record(self._question, text) for text in _listed(self.answer)]
         self._regex = None if self.answer_regex is None else regex("answer_regex", self.answer_regex)
         self._comparison = None if self.serial is None else self._make_comparison(self.serial)
 
@@ -140,6 +144,10 @@ def _serial_in(answer: Answer) -> int:
     if answer.serial is None:
         raise CheckFailed(Reason.DNS, f"no SOA record in the answer, and so no serial: {_in_words(answer)}")
     return answer.serial
+
+
+def _listed(option: str | Sequence[str]) -> Sequence[str]:
+    return [option] if isinstance(option, str) else option
 
 
 def _in_words(answer: Answer) -> str:

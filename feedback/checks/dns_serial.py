@@ -20,7 +20,7 @@ DNS_PORT = 53
 AUTHORITY_SHARE = 0.8
 """How much of the time that is left the authority has for its answer: its silence must not look like the service's."""
 
-POLL_SECONDS = 0.02
+POLL_SECONDS = 0.05
 
 
 @dataclass(kw_only=True)
@@ -93,9 +93,9 @@ class Comparison:
         if found is None:
             shown = ", ".join(map(str, sorted(set(serials))))
             raise LocalFault(f"the destinations' serials are too far apart to say which is the newest: {shown}")
-        return found, f"the newest of {len(serials)} destinations" if len(
+        return found, "itself, as no other is known" if len(
             serials
-        ) > 1 else "itself, as no other is known"
+        ) == 1 else f"the newest of {len(serials)} destinations"
 
     def _judge(self, lag: Lag, own: str, other: str) -> None:
         """Raise CheckFailed when a lag is too large."""
@@ -119,7 +119,7 @@ class Comparison:
             if not reference.being_asked:
                 await self._refresh(authority, reference, net)
             elif net.time_left() > reserve:
-                await _pause(net, authority)
+                await _wait(authority, reference, net, reserve)
             else:
                 raise LocalFault(self._fault(authority, "another check waits for it, too"))
         return reference.serial()
@@ -150,7 +150,11 @@ class Comparison:
         return f"the authority {authority} did not tell the serial of {self._question.text}: {words}"
 
 
-async def _pause(net: Net, peer: Endpoint) -> None:
-    """Wait a moment: on a socket, to which nothing is sent and nothing comes, as there is nothing else to wait on."""
-    async with net.connect_udp(peer) as idle:
-        await idle.receive_within(POLL_SECONDS)
+async def _wait(authority: Endpoint, reference: Reference, net: Net, reserve: float) -> None:
+    """Wait for what another check is told, until so much time is left.
+
+    On a socket to which nothing is sent, and to which nothing comes: there is nothing else to wait on.
+    """
+    async with net.connect_udp(authority) as idle:
+        while reference.being_asked and net.time_left() > reserve:
+            await idle.receive_within(POLL_SECONDS)

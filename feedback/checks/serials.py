@@ -65,7 +65,8 @@ class Sightings:
         before = self._seen.get((service, destination))
         since = before.behind_since if before is not None and before.serial == serial else None
         self._seen[service, destination] = _Seen(serial, now, since)
-        self._seen = {who: seen for who, seen in self._seen.items() if now - seen.at <= FORGET_SECONDS}
+        if before is None:
+            self._seen = {who: seen for who, seen in self._seen.items() if now - seen.at <= FORGET_SECONDS}
 
     def current(self, service: str, now: float, max_age: float) -> list[int]:
         """Return the serials of a service's destinations, but of those that have not answered for `max_age` seconds."""

@@ -137,7 +137,7 @@ def test_edns_is_used_when_it_is_wanted() -> None:
 
 
 def test_records_may_be_wanted() -> None:
-    assert run(check(answer=["192.0.2.1"]), ANSWER).outcome is Outcome.PASS
+    assert run(check(answer="192.0.2.1"), ANSWER).outcome is Outcome.PASS
     assert run(check(answer=["192.0.2.2", "192.0.2.1"]), ANSWER).outcome is Outcome.PASS
     result = run(check(answer=["192.0.2.1", "192.0.2.8", "192.0.2.9"]), ANSWER)
     sentence = "192.0.2.8, 192.0.2.9 not in the answer: NOERROR: 192.0.2.1, 192.0.2.2"

@@ -1,4 +1,4 @@
-"""The `dns` check against BIND and Unbound: all transports, serials old and new, signed zones, and servers that fail."""
+"""The `dns` check against BIND and Unbound: every transport, serials old and new, signed zones, and what fails."""
 
 import asyncio
 from collections.abc import Iterator
