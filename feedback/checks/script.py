@@ -36,7 +36,7 @@ from feedback.reader import complete, read_class
 from feedback.secret import Secret
 
 DIRECTORY = Path(__file__).parent / "scripts"
-LIMIT_BYTES = 64 * 1024
+LIMIT_BYTES = 16 * 1024
 GO_ON = r"^\+.*\n"
 """How an IMAP server asks for a literal (RFC 3501, 7.5)."""
 
