@@ -1,12 +1,13 @@
 """The `serial` option of the `dns` check against scripts: authorities, neighbours, and how long one may be behind."""
 
+import weakref
 from typing import Any
 
 import dns.flags
 import dns.rcode
 import pytest
 
-from feedback.checks import dns_client, verdict
+from feedback.checks import dns_client, dns_serial, verdict
 from feedback.checks.codecs.dns_message import make_question
 from feedback.checks.dns import DnsCheck
 from feedback.checks.dns_serial import Serial
@@ -27,6 +28,12 @@ THIRD = Target(Endpoint("192.0.2.13", 53), "rs3", "dns")
 @pytest.fixture(autouse=True)
 def _known_identifier(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dns_client, "new_identifier", lambda: IDENTIFIER)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget what the checks of other tests know of the same zone."""
+    monkeypatch.setattr(dns_serial, "_memories", weakref.WeakValueDictionary())
 
 
 def check(**wanted: Any) -> DnsCheck:
