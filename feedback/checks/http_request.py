@@ -83,6 +83,8 @@ class HttpRequest:
 
     def wrong_status(self, head: Head) -> CheckFailed:
         """Return what to raise for an answer whose status is none of those that pass."""
+        if head.status == 401 and self.user is not None:
+            return CheckFailed(Reason.AUTH, f"the login of {self.user} was refused: {head.line}")
         return CheckFailed(Reason.STATUS, f"status {head.line}, must be {show_statuses(self.status)}")
 
     def message(self, method: str, path: str, host: str, version: str, *, keep: bool) -> bytes:

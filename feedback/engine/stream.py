@@ -1,5 +1,6 @@
 """A TCP connection on a non-blocking socket, with TLS or without."""
 
+import contextlib
 import select
 import socket
 import ssl
@@ -40,6 +41,7 @@ class TcpStream(BufferedReader):
         self.events = 0
         self._tls = False
         self._received = 0
+        self._received_when_sent = -1
         self._reads = 0
         self._lacks = "connection to"
         self._brief = brief
@@ -76,6 +78,9 @@ class TcpStream(BufferedReader):
 
     async def write(self, data: bytes) -> None:
         """Send all of `data`."""
+        if self._received_when_sent == self._received:
+            self._send_at_once()
+        self._received_when_sent = self._received
         while True:
             try:
                 sent = self._socket.send(data)
@@ -117,6 +122,8 @@ class TcpStream(BufferedReader):
         if self.buffer:
             raise CheckFailed(Reason.PROTOCOL, f"{self.peer()} sent more before TLS than it was asked for")
         self._lacks = "TLS handshake with"
+        if self._received_when_sent == self._received:
+            self._send_at_once()
         try:
             self._socket = plain = socket.socket(fileno=self._socket.detach())  # the kind that `ssl` can wrap
             plain.setblocking(False)
@@ -159,6 +166,7 @@ class TcpStream(BufferedReader):
         self.reuses += 1
         self.keep = True
         self._received = 0
+        self._received_when_sent = -1
 
     def local_endpoint(self) -> Endpoint:
         """Return this end's address and port."""
@@ -189,6 +197,11 @@ class TcpStream(BufferedReader):
         except NOT_YET:
             return False
         return True
+
+    def _send_at_once(self) -> None:
+        """Let no packet wait until the peer has acknowledged the one before (Nagle): that may take it 40 ms."""
+        with contextlib.suppress(OSError):  # a connection that is broken says so when it is written to
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def _raise_error(self) -> None:
         """Raise what has broken the connection. A peer that is only gone shows at the next read."""

@@ -170,6 +170,13 @@ def test_a_failed_login_is_one_request_and_a_good_one_the_other() -> None:
     assert passed(run_check(check, Connection(get("/"), answer("401 No"), login, answer()))) == "401 No, 200 OK"
 
 
+def test_a_login_that_is_refused_is_one() -> None:
+    check = HttpCheck(requests=(HttpRequest(path="/b", user="u", password=Secret("p")),))
+    login = get("/b", close=True, more="Authorization: Basic dTpw\r\n")
+    result = run_check(check, Connection(get("/"), answer(), login, answer("401 No")))
+    assert (result.reason, result.detail) == ("auth", "request 2, GET /b: the login of u was refused: 401 No")
+
+
 # 404 drains
 
 

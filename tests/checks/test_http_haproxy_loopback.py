@@ -79,6 +79,11 @@ async def test_what_is_expected_passes(web: Web, name: str, check: Check, detail
         (HttpCheck(path="/gone"), "status", "status 404 Not Found, must be 200-399"),
         (HttpCheck(path="/private"), "status", "status 401 Unauthorized, must be 200-399"),
         (
+            HttpCheck(path="/private", user="checker", password=Secret("wrong")),
+            "auth",
+            "the login of checker was refused: 401 Unauthorized",
+        ),
+        (
             HttpCheck(requests=(HttpRequest(), HttpRequest(path="/gone"))),
             "status",
             "request 3, GET /gone: status 404 Not Found, must be 200-399",

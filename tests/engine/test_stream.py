@@ -316,3 +316,67 @@ async def test_a_way_that_this_host_does_not_have_says_nothing_of_the_service(ad
     outcome, reason, detail = await check_once(TcpCheck(), endpoint)
     assert (outcome, reason) == (Outcome.UNKNOWN, "local")
     assert detail.startswith(f"this host can't reach {endpoint}: ")
+
+
+async def test_a_second_word_in_a_row_does_not_wait_until_the_first_is_acknowledged() -> None:
+    """Nagle's algorithm would let it, and a peer that delays its acknowledgements would cost each run 40 ms."""
+    seen: list[int] = []
+
+    async def probe(target: Target, net: Net) -> str:
+        async with net.connect_tcp(target, brief=True) as stream:
+            for heard in (True, False, False):
+                await stream.write(b"a")
+                seen.append(stream._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))  # type: ignore[attr-defined]
+                if heard:
+                    await stream.read_exactly(1)
+        return "done"
+
+    async def talk(connection: socket.socket) -> None:
+        await peers.say(connection, await peers.hear(connection))
+        await peers.silent(connection)
+
+    async with tcp_peer(talk) as endpoint:
+        assert (await check_once(peers.MadeCheck(function=probe), endpoint))[0] is Outcome.PASS
+    assert seen == [0, 0, 1]
+
+
+async def test_a_connection_that_is_handed_over_outlives_its_block_and_its_run() -> None:
+    handed: list[socket.socket] = []
+
+    async def take_over(target: Target, net: Net) -> str:
+        async with net.connect_tcp(target) as stream:
+            await stream.write(b"1")
+            assert await stream.read_exactly(2) == b"-1"
+            handed.append(stream.detach())
+        return "taken"
+
+    async def talk(connection: socket.socket) -> None:
+        while heard := await peers.hear(connection):
+            await peers.say(connection, b"-" + heard)
+
+    before = peers.descriptors()
+    async with tcp_peer(talk) as endpoint:
+        check = peers.MadeAsyncioCheck(function=take_over)
+        assert await check_once(check, endpoint) == (Outcome.PASS, "", "taken")
+        (plain,) = handed
+        assert plain.gettimeout() == 0.0  # as asyncio wants it
+        reader, writer = await asyncio.open_connection(sock=plain)
+        writer.write(b"2")
+        assert await asyncio.wait_for(reader.readexactly(2), 10) == b"-2"
+        writer.close()
+        await writer.wait_closed()
+    await peers.until(lambda: peers.descriptors() == before)
+
+
+async def test_a_connection_is_not_handed_over_with_what_was_read_ahead() -> None:
+    async def take_over(target: Target, net: Net) -> str:
+        async with net.connect_tcp(target) as stream:
+            await stream.read_until(b";", 10)
+            return str(stream.detach())
+
+    before = peers.descriptors()
+    async with tcp_peer(saying(b"a;b")) as endpoint:
+        result = await check_once(peers.MadeCheck(function=take_over), endpoint)
+        detail = "the check raised RuntimeError: a stream can't be handed over when it is in TLS or has read ahead"
+        assert result == (Outcome.UNKNOWN, "bug", detail)
+    await peers.until(lambda: peers.descriptors() == before)
