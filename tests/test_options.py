@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from feedback.options import (
     Address,
     Duration,
+    Interface,
     Name,
     Option,
     Port,
@@ -85,6 +86,8 @@ def test_a_shown_duration_reads_back(milliseconds: int) -> None:
         (Ratio, 0, 0.0),
         (Ratio, 0.5, 0.5),
         (Ratio, 1, 1.0),
+        (Interface, "lo", "lo"),
+        (Interface, "bond0.100@vlan2", "bond0.100@vlan2"),
         (Name, "rs1.web_A-2", "rs1.web_A-2"),
     ],
 )
@@ -100,6 +103,7 @@ def test_units_read_what_is_right(kind: Any, value: object, read: object) -> Non
         (Port, [0, 65536, "80", True, 1.5], "must be a port, from 1 to 65535"),
         (Address, ["192.0.2", "localhost", 5, ""], "must be an IP address, like 192.0.2.10 or 2001:db8::10"),
         (Ratio, [-0.1, 1.1, "50%", True], "must be a ratio, from 0 to 1"),
+        (Interface, ["", ".", "..", "a/b", "a:b", "a b", "é", 5, "x" * 16], "must be a network interface, like eth0"),
         (Name, ["", "a b", "a\n", 5, "x" * 129], 'must be a name: letters, digits, ".", "_" and "-", at most 128'),
     ],
 )

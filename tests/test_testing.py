@@ -350,6 +350,14 @@ def test_tls_where_the_script_has_none_is_refused() -> None:
         talking(Send(b"x"))(encrypt)
 
 
+def test_a_script_has_no_socket_to_hand_over() -> None:
+    async def take_over(stream: Stream) -> str:
+        return str(stream.detach())
+
+    with pytest.raises(ScriptError, match=r"^the check takes the socket over, and a script has none: run it against"):
+        talking()(take_over)
+
+
 def test_bytes_that_came_before_tls_are_refused() -> None:
     async def talk(stream: Stream) -> str:
         await stream.read_exactly(1)
@@ -357,6 +365,90 @@ def test_bytes_that_came_before_tls_are_refused() -> None:
 
     result = talking(Send(b"ab"), StartTls())(talk)
     assert failure(result) == (Outcome.FAIL, "protocol", "192.0.2.11:80 sent more before TLS than it was asked for")
+
+
+# Connections that are kept
+
+
+def keeping(talk: Callable[[Stream], Awaitable[str]] = echo, reuse: int = 9) -> Probe:
+    async def probe(target: Target, net: Net) -> str:
+        async with net.connect_tcp(target, reuse=reuse) as stream:
+            detail = await talk(stream)
+            return f"{detail} again" if stream.reused else detail
+
+    return probe
+
+
+@pytest.mark.parametrize("reused", [False, True])
+def test_a_connection_is_kept_when_its_block_ends_well(reused: bool) -> None:
+    connection = Connection(*ECHO, reused=reused)
+    assert run(keeping(), connection).detail == ("hello! again" if reused else "hello!")
+    assert (connection.reuse, connection.kept, connection.closed) == (9, True, True)
+
+
+async def gives_up(stream: Stream) -> str:
+    stream.keep = False
+    return await echo(stream)
+
+
+async def reads_less(stream: Stream) -> str:
+    await stream.write(b"hello\r\n")
+    return (await stream.read_exactly(1)).decode()
+
+
+async def fails(stream: Stream) -> str:
+    raise CheckFailed("content", await echo(stream))
+
+
+@pytest.mark.parametrize(
+    ("probe", "steps"),
+    [
+        (keeping(reuse=0), ECHO),
+        (keeping(gives_up), ECHO),
+        (keeping(reads_less), ECHO),
+        (keeping(fails), ECHO),
+        (keeping(), [*ECHO, Send(b"more")]),
+        (keeping(), [*ECHO, Reset()]),
+    ],
+)
+@pytest.mark.parametrize("chunk_bytes", [None, 1])
+def test_a_connection_is_not_kept_otherwise(probe: Probe, steps: list[Step], chunk_bytes: int | None) -> None:
+    connection = Connection(*steps)
+    run(probe, connection, chunk_bytes=chunk_bytes)
+    assert not connection.kept
+    assert connection.closed
+
+
+@pytest.mark.parametrize("step", [Close(), Reset()])
+def test_a_kept_connection_that_breaks_before_an_answer_lets_the_check_begin_again(step: Step) -> None:
+    broken, fresh = Connection(Receive(b"hello\r\n"), step, reused=True), Connection(*ECHO)
+
+    async def probe(target: Target, net: Net) -> str:
+        detail = await keeping()(target, net)
+        net.stage("afterwards")
+        return detail
+
+    assert run(probe, broken, fresh).detail == "hello!"
+    assert (broken.kept, fresh.kept) == (False, True)
+    refused = run(probe, Connection(Receive(b"hello\r\n"), step, reused=True), Connection(Refuse()))
+    assert failure(refused) == (Outcome.FAIL, "refused", "connection refused by 192.0.2.11:80")
+
+
+@pytest.mark.parametrize(("step", "reason"), [(Close(), "closed"), (Reset(), "reset"), (Hang(), "timeout")])
+def test_a_kept_connection_that_breaks_within_an_answer_fails_the_check(step: Step, reason: str) -> None:
+    assert run(keeping(), Connection(ECHO[0], Send(b"h"), step, reused=True)).reason == reason
+
+
+@pytest.mark.parametrize(
+    ("probe", "script"),
+    [
+        (keeping(reuse=0), [Connection(*ECHO, reused=True)]),
+        (keeping(), [Connection(Receive(b"hello\r\n"), reused=True), Connection(*ECHO, reused=True)]),
+    ],
+)
+def test_a_check_that_makes_a_new_connection_gets_none_that_was_kept(probe: Probe, script: list[Part]) -> None:
+    with pytest.raises(ScriptError, match=r"^the script has a connection that was kept, the check makes a new one$"):
+        run(probe, *script)
 
 
 # Datagrams
@@ -386,6 +478,25 @@ def test_a_datagram_that_never_comes_ends_at_the_deadline() -> None:
 def test_icmps_refusal_arrives_at_the_next_receive() -> None:
     result = run(ask, Exchange(Receive(b"ping"), Refuse()))
     assert failure(result) == (Outcome.FAIL, "refused", "connection refused by 192.0.2.11:80")
+
+
+def test_icmp_echo_is_an_exchange_too() -> None:
+    async def probe(target: Target, net: Net) -> str:
+        async with net.connect_icmp(target) as echoes:
+            await echoes.send(b"ping")
+            return (await echoes.receive()).decode()
+
+    assert run(probe, Exchange(Receive(b"ping"), Send(b"pong"))).detail == "pong"
+
+
+def test_a_check_that_is_slow_on_the_scripts_clock_lowers_the_weight() -> None:
+    async def talk(datagrams: Datagrams, _net: Net) -> str:
+        await datagrams.receive_within(0.5)
+        return "done"
+
+    check = Probing(asking(talk))
+    check.slow = 0.25
+    assert run_check(check, Exchange(Hang())).weight_ratio == 0.5
 
 
 def test_waiting_for_a_datagram_moves_the_clock() -> None:

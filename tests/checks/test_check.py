@@ -4,7 +4,10 @@ import pytest
 
 from feedback.checks import Check
 from feedback.checks.tcp import TcpCheck
+from feedback.config import read_arguments
+from feedback.errors import ConfigError
 from feedback.model import Endpoint
+from feedback.net import Egress, Target
 
 HERE = Endpoint("192.0.2.11", 80)
 
@@ -32,3 +35,35 @@ def test_a_check_without_a_probe_cannot_be_made() -> None:
 
 def test_a_check_is_driven_without_asyncio_unless_it_says_otherwise() -> None:
     assert Check.uses_asyncio is False
+
+
+def test_a_check_probes_the_target_it_is_given_with_its_own_endpoint() -> None:
+    target = Target(HERE, "rs1", "web", 50, Endpoint("192.0.2.1", 80))
+    assert TcpCheck().aimed(target) == target
+    assert TcpCheck(port=9000).aimed(target) == Target(
+        Endpoint("192.0.2.11", 9000), "rs1", "web", 50, Endpoint("192.0.2.1", 80)
+    )
+
+
+def test_the_host_decides_how_packets_leave_unless_the_check_says_otherwise() -> None:
+    assert TcpCheck().egress is None
+    assert TcpCheck(source="192.0.2.2").egress == Egress(source="192.0.2.2")
+    check = TcpCheck(interface="eth0", fwmark=7)
+    assert check.egress == Egress(interface="eth0", fwmark=7)
+    assert check.egress is check.egress
+
+
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("source=here", "source: must be an IP address, like 192.0.2.10 or 2001:db8::10"),
+        ("interface=eth 0", "interface: must be a network interface, like eth0"),
+        ("fwmark=0", "fwmark: must be from 1 to 4294967295, not 0"),
+        ("fwmark=4294967296", "fwmark: must be from 1 to 4294967295, not 4294967296"),
+        ("slow=0s", 'slow: must be more than 0s, not "0s"'),
+    ],
+)
+def test_a_way_that_can_not_be_is_refused(word: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        read_arguments(TcpCheck, [word])
+    assert str(raised.value) == sentence

@@ -426,3 +426,31 @@ async def test_run_once_leaves_nothing_open_when_it_is_cancelled() -> None:
 async def _end_of(connection: socket.socket) -> None:
     while await asyncio.wait_for(peers.hear(connection), 10):
         pass
+
+
+@EITHER
+async def test_a_pass_that_is_slow_has_a_hint_to_the_weight(bench: Bench, made: Made) -> None:
+    async def waits(target: Target, net: Net) -> str:
+        async with net.connect_udp(target) as datagrams:
+            await datagrams.receive_within(0.1)
+        return "done"
+
+    with peers.unheard(kind=socket.SOCK_DGRAM) as bound:
+        for slow in (0.05, 60.0):
+            bench.start(made(function=waits, slow=slow), peers.endpoint_of(bound))
+        await bench.results.come(2)
+    slow_ratio, fast_ratio = sorted((result.weight_ratio for result in bench.results), key=lambda ratio: ratio is None)
+    assert slow_ratio is not None
+    assert 0.1 <= slow_ratio <= 0.5
+    assert fast_ratio is None
+
+
+async def test_a_check_with_an_endpoint_of_its_own_knows_all_of_its_target(bench: Bench) -> None:
+    async def tell(target: Target, _net: Net) -> str:
+        return str(target)
+
+    vip = Endpoint("192.0.2.1", 80)
+    target = Target(NOWHERE, "rs1", "web", 50, vip)
+    bench.runner.start(MadeCheck(function=tell, port=81), target, 10.0, bench.results.append)
+    await bench.results.come()
+    assert bench.results[0].detail == str(Target(Endpoint("127.0.0.1", 81), "rs1", "web", 50, vip))

@@ -1,12 +1,14 @@
 """The table of outcomes: what the end of a check's coroutine means."""
 
 import asyncio
+import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feedback.checks.verdict import DETAIL_LENGTH, bug, failed, one_line, passed, timed_out
+from feedback.checks.check import Passed
+from feedback.checks.verdict import DETAIL_LENGTH, MAX_WEIGHT_RATIO, bug, failed, one_line, passed, timed_out
 from feedback.errors import CheckFailed, LocalFault, Reason
 from feedback.model import CheckResult, Outcome
 
@@ -19,6 +21,39 @@ def test_a_probe_that_returns_a_text_passes() -> None:
 def test_a_probe_that_returns_something_else_has_a_bug(returned: object, name: str) -> None:
     detail = f"the check returned {name}, must return its detail as str"
     assert passed(returned, 0.5) == CheckResult(Outcome.UNKNOWN, "bug", detail, 0.5)
+
+
+@pytest.mark.parametrize("ratio", [None, 0, 0.0, 0.5, 1.0, MAX_WEIGHT_RATIO])
+def test_a_probe_may_have_a_hint_to_the_weight(ratio: float | None) -> None:
+    assert passed(Passed("half\nfull", ratio), 0.5) == CheckResult(Outcome.PASS, "", "half full", 0.5, ratio)
+
+
+@pytest.mark.parametrize("ratio", [-0.1, MAX_WEIGHT_RATIO + 0.1, math.inf, math.nan])
+def test_a_hint_beyond_all_weights_is_a_bug(ratio: float) -> None:
+    result = passed(Passed("ok", ratio), 0.5)
+    assert (result.outcome, result.reason, result.weight_ratio) == (Outcome.UNKNOWN, "bug", None)
+    assert result.detail == f"the check returned a weight_ratio of {ratio}, must be 0 to 256.0"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "ratio"), [(0.1, None), (0.2, None), (0.25, 0.8), (0.4, 0.5), (2.0, 0.1), (60.0, 0.1)]
+)
+def test_a_pass_that_takes_longer_than_slow_lowers_the_weight_in_proportion(
+    seconds: float, ratio: float | None
+) -> None:
+    assert passed("ok", seconds, 0.2) == CheckResult(Outcome.PASS, "", "ok", seconds, ratio)
+
+
+@pytest.mark.parametrize(
+    ("own", "seconds", "ratio"),
+    [(None, 0.4, 0.5), (0.3, 0.4, 0.3), (0.3, 0.1, 0.3), (2.0, 0.1, 2.0), (2.0, 0.4, 0.5), (0, 9.0, 0)],
+)
+def test_of_two_hints_the_smaller_one_counts(own: float | None, seconds: float, ratio: float) -> None:
+    assert passed(Passed("ok", own), seconds, 0.2).weight_ratio == ratio
+
+
+def test_slowness_changes_nothing_of_a_bug() -> None:
+    assert passed(None, 9.0, 0.2) == passed(None, 9.0)
 
 
 @pytest.mark.parametrize("reason", list(Reason))

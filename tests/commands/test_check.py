@@ -18,6 +18,7 @@ from feedback.net import Target
 from tests import made_up
 
 PASSED = CheckResult(Outcome.PASS, "", "HTTP 200", 0.00125)
+HALVED = CheckResult(Outcome.PASS, "", "HTTP 200", 0.00125, 0.5)
 FAILED = CheckResult(Outcome.FAIL, "refused", "nobody listens", 0.0004)
 UNSURE = CheckResult(Outcome.UNKNOWN, "bug", "KeyError: 'x'", 2.0)
 
@@ -54,6 +55,7 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Answer:
     [
         (PASSED, 0, "PASS page 10.2.0.11:80: HTTP 200 (1.2 ms)\n"),
         (FAILED, 2, "FAIL page 10.2.0.11:80: refused: nobody listens (0.4 ms)\n"),
+        (HALVED, 0, "PASS page 10.2.0.11:80: HTTP 200, weight 50 % (1.2 ms)\n"),
         (UNSURE, 3, "UNKNOWN page 10.2.0.11:80: bug: KeyError: 'x' (2000.0 ms)\n"),
     ],
 )
@@ -144,6 +146,29 @@ def test_a_name_stands_for_its_first_address_and_ipv4_goes_first(monkeypatch: py
 
 
 @pytest.mark.parametrize(
+    ("text", "endpoint"),
+    [
+        ("web", Endpoint("192.0.2.1", 0)),
+        ("192.0.2.1", Endpoint("192.0.2.1", 0)),
+        ("2001:db8::1", Endpoint("2001:db8::1", 0)),
+        ("[2001:db8::1]", Endpoint("2001:db8::1", 0)),
+        ("web:80", Endpoint("192.0.2.1", 80)),
+    ],
+)
+def test_a_check_that_goes_to_no_port_needs_none(
+    monkeypatch: pytest.MonkeyPatch, text: str, endpoint: Endpoint
+) -> None:
+    resolver(monkeypatch, [(socket.AF_INET, 1, 6, "", ("192.0.2.1", 0))])
+    assert find_endpoint(text, 1.0, 0) == endpoint
+
+
+def test_a_name_without_a_port_is_refused_before_it_is_resolved(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolver(monkeypatch, OSError("nobody asks"))
+    with pytest.raises(ConfigError, match=r'^"web" must be an IP address and a port, like'):
+        find_endpoint("web", 1.0)
+
+
+@pytest.mark.parametrize(
     ("error", "sentence"),
     [
         (socket.gaierror(-2, "Name or service not known"), "web can't be resolved: Name or service not known"),
@@ -191,3 +216,13 @@ class TestOnLoopback:
         passed, failed = capsys.readouterr().out.splitlines()
         assert passed.startswith(f"PASS tcp 127.0.0.1:{port}: ")
         assert failed.startswith(f"FAIL tcp 127.0.0.1:{port}: refused: ")
+
+    def test_a_host_without_a_port_is_pinged_or_it_is_said_what_that_needs(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        status = main(["check", "icmp", "::1"])
+        line = capsys.readouterr().out
+        if status == 0:
+            assert line.startswith("PASS icmp ::1: round trip ")
+        else:
+            assert (status, line[:27]) == (3, "UNKNOWN icmp ::1: local: IC")

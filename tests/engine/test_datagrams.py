@@ -1,11 +1,13 @@
 """UDP on real sockets: answers, silence, loss, and ICMP's word that nobody listens."""
 
+import asyncio
 import socket
 
 import pytest
 
 from feedback.checks.udp import UdpCheck
 from feedback.model import Endpoint, Outcome
+from feedback.net import Net, Target
 from tests.checks import peers
 from tests.checks.peers import ADDRESSES, check_once, udp_peer
 
@@ -90,3 +92,29 @@ async def test_a_way_that_this_host_does_not_have_says_nothing_of_the_service() 
     endpoint = Endpoint("255.255.255.255", 53)
     result = await check_once(UdpCheck(send="ping"), endpoint)
     assert result == (Outcome.UNKNOWN, "local", f"this host can't reach {endpoint}: Permission denied")
+
+
+@pytest.mark.parametrize("made", [peers.MadeCheck, peers.MadeAsyncioCheck])
+async def test_a_check_that_reads_and_reads_lets_others_have_their_turn(made: type[peers.MadeCheck]) -> None:
+    count, turns = 64, []
+    loop = asyncio.get_running_loop()
+
+    def turn() -> None:
+        turns.append(True)
+        loop.call_soon(turn)
+
+    async def swallow(target: Target, net: Net) -> str:
+        async with net.connect_udp(target) as datagrams:
+            await datagrams.send(b"ping")
+            _, sender = bound.recvfrom(16)
+            for _ in range(count):
+                bound.sendto(b"a", sender)
+            turns.clear()
+            heard = [await datagrams.receive() for _ in range(count)]
+        assert len(turns) >= count // 8 // 2  # half, for what has come lets it go on, too
+        return f"heard {len(heard)}"
+
+    with peers.unheard(kind=socket.SOCK_DGRAM) as bound:
+        loop.call_soon(turn)
+        result = await check_once(made(function=swallow), peers.endpoint_of(bound))
+    assert result == (Outcome.PASS, "", f"heard {count}")

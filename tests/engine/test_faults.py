@@ -57,3 +57,20 @@ def test_tls_is_told_in_openssls_words() -> None:
     plain = ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number")
     plain.reason = "WRONG_VERSION_NUMBER"
     assert str(faults.tls(plain, RS1)) == "tls: TLS with 10.2.0.11:80 failed: wrong version number"
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "number", "sentence"),
+    [
+        ("fwmark", 7, errno.EPERM, "fwmark needs CAP_NET_ADMIN"),
+        ("interface", "eth7", errno.EPERM, "interface needs CAP_NET_RAW"),
+        ("interface", "eth7", errno.ENODEV, "this host has no interface eth7"),
+        ("source", "192.0.2.7", errno.EADDRNOTAVAIL, "source: 192.0.2.7 is no address of this host"),
+        ("source", "192.0.2.7", errno.EAFNOSUPPORT, "source: 192.0.2.7 is of the other IP family than what is checked"),
+        ("source", "192.0.2.7", errno.EINVAL, "source: 192.0.2.7 can't be used: Invalid argument"),
+    ],
+)
+def test_a_way_out_of_this_host_that_is_not_to_be_had_is_its_own_fault(
+    option: str, value: object, number: int, sentence: str
+) -> None:
+    assert str(faults.egress(option, value, number)) == sentence
