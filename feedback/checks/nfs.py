@@ -39,10 +39,10 @@ class NfsCheck(Check, name="nfs"):
     export that takes nothing but Kerberos can't be checked.
 
     Examples:
+
         - nfs: {export: /srv/home, min_free: 0.05}
         - nfs: {version: 3, export: /srv/home, require: [nlockmgr, status]}
         - nfs: {version: 3, transport: udp}
-
     """
 
     version: Annotated[Literal[3, 4], "version of NFS"] = 4

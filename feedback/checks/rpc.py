@@ -26,8 +26,8 @@ class RpcCheck(Check, name="rpc"):
     rpcbind is asked in version 4, then 3, then 2, the old port mapper, which knows nothing of IPv6.
 
     Example:
-        - rpc: {programs: [mountd, nfs/3, status, 100227]}
 
+        - rpc: {programs: [mountd, nfs/3, status, 100227]}
     """
 
     port: Annotated[Port | None, "rpcbind's port"] = PORT
