@@ -12,6 +12,11 @@ class TcpCheck(ProxiedCheck, name="tcp"):
     With `quiet`, the connection is reset before the handshake's last packet: the host's kernel has accepted it, and
     the program that listens never hears of it, so that no log fills with empty connections. Without, the program
     gets a connection that is closed at once. So it does with `proxy_protocol`, after the header.
+
+    Example:
+
+        - tcp
+        - tcp: {port: 9000, proxy_protocol: v2}
     """
 
     quiet: Annotated[bool, "reset the connection before the listening program sees it"] = True
