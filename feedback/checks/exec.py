@@ -23,6 +23,9 @@ class ExecCheck(Check, name="exec"):
     the outcome is unknown. A program that is still running at the deadline is killed with its process group, and the
     check fails. The first line of its output, up to a `|`, is the detail. What its process group leaves running at
     its end is killed.
+
+    Example:
+        - exec: {command: [/usr/lib/nagios/plugins/check_ssh, -H, "{address}", -p, "{port}"], timeout: 5s}
     """
 
     command: Annotated[list[str], "program and arguments; {address} {port} {service} {destination} are filled in"]
@@ -30,6 +33,8 @@ class ExecCheck(Check, name="exec"):
     def __post_init__(self) -> None:
         if not self.command or not self.command[0]:
             raise ValueError("command: must name a program")
+        if self.egress is not None:
+            raise ValueError("must have no source, interface or fwmark: the program makes its connections itself")
 
     def scope(self, target: Target) -> Target:
         """Return all of it: the program is told everything."""

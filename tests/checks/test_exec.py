@@ -1,5 +1,7 @@
 """The `exec` check: the convention of Nagios plugins, against programs that end as a script says."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,6 +89,12 @@ def test_no_more_is_kept_of_the_output_than_the_limit() -> None:
 def test_a_command_must_name_a_program(command: list[str]) -> None:
     with pytest.raises(ValueError, match=r"^command: must name a program$"):
         ExecCheck(command=command)
+
+
+@pytest.mark.parametrize("egress", [{"source": "192.0.2.2"}, {"interface": "eth0"}, {"fwmark": 7}])
+def test_a_way_that_the_program_would_not_go_is_refused(egress: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"^must have no source, interface or fwmark: the program makes its "):
+        ExecCheck(command=["check_it"], **egress)
 
 
 @pytest.mark.parametrize(

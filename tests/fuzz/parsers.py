@@ -26,6 +26,8 @@ from feedback.checks.codecs import (
     smtp_reply,
     xdr,
 )
+from feedback.engine import echo
+from feedback.model import Family
 
 
 class Parser(msgspec.Struct, frozen=True):
@@ -143,6 +145,10 @@ PARSERS: Mapping[str, Parser] = {
             b"250-mail.example.com\r\n250-SIZE 1000\r\n250 AUTH PLAIN LOGIN\r\n",
             b"550-5.1.1 No such user\r\n550 5.1.1 here\r\n",
         ),
+    ),
+    "icmp echo": Parser(
+        lambda data: echo.reply(Family.IPV4, echo.without_ip_header(data), None),
+        (b"\x45" + bytes(27) + b"data", bytes(8) + b"data"),
     ),
     "http answer": Parser(
         _http_answer,
