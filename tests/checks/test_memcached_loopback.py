@@ -71,4 +71,3 @@ async def test_a_server_that_hangs_fails_at_the_deadline(server: tuple[int, subp
     with stopped(process):
         result = await check_once(made("memcached"), Endpoint("127.0.0.1", port), SOON_SECONDS)
     assert result[:2] == (Outcome.FAIL, "timeout")
-    assert result[2].startswith("version: no answer")

@@ -97,4 +97,3 @@ async def test_a_server_that_hangs_fails_at_the_deadline(server: Dovecot) -> Non
     with stopped(server.process):
         result = await check_once(made("pop3"), Endpoint("127.0.0.1", server.pop3), SOON_SECONDS)
     assert result[:2] == (Outcome.FAIL, "timeout")
-    assert result[2].startswith("greeting: no answer")
