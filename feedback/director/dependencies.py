@@ -89,5 +89,5 @@ def _explain(
 
 def hold(result: CheckResult, words: str) -> CheckResult:
     """Return what a FAIL says while something that the check depends on is in trouble: nothing of the service."""
-    failure = f"{result.reason}: {result.detail}" if result.detail else result.reason
+    failure = f"{result.reason} ({result.detail})" if result.detail else result.reason
     return CheckResult(Outcome.UNKNOWN, Reason.DEPENDENCY, one_line(f"{failure}, and {words}"), result.duration_seconds)

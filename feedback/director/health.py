@@ -138,6 +138,8 @@ def explain(name: str, state: CheckHealth, cadence: Cadence) -> str:
     """Return what a check says, in words: `http check failed 3 of 3: refused (nobody listens on 10.2.0.11:80)`."""
     if state.last is None:
         return f"{name} check has not run yet"
+    if state.last.reason == Reason.DEPENDENCY:
+        return f"{name} check fails, which does not count: {state.last.detail}"
     if state.last.outcome is Outcome.UNKNOWN:
         return f"{name} check says nothing: {_reason(state.last)}"
     if state.health is Health.UP and not state.streak:

@@ -61,8 +61,8 @@ def test_a_dependency_is_resolved_to_its_destinations() -> None:
         (
             "ph",
             (
-                "db/rs1, which it depends on, may be down: tcp check says nothing: dependency "
-                "(refused, and disk, which it depends on, is down: timeout)"
+                "db/rs1, which it depends on, may be down: tcp check fails, which does not count: "
+                "refused, and disk, which it depends on, is down: timeout"
             ),
         ),
         ("", "db/rs1, which it depends on, has not been checked since"),
@@ -134,6 +134,6 @@ def test_nothing_that_is_up_and_has_passed_since_is_in_trouble_and_nothing_that_
 def test_a_failure_that_is_held_says_nothing_of_the_service() -> None:
     held = hold(REFUSED, "db, which it depends on, is down: timeout")
     assert (held.outcome, held.reason, held.duration_seconds) == (Outcome.UNKNOWN, "dependency", 0.01)
-    assert held.detail == "refused: nobody listens, and db, which it depends on, is down: timeout"
+    assert held.detail == "refused (nobody listens), and db, which it depends on, is down: timeout"
     bare = hold(CheckResult(Outcome.FAIL, "timeout", "", 1.0), "db, which it depends on, is down: timeout")
     assert bare.detail == "timeout, and db, which it depends on, is down: timeout"

@@ -202,7 +202,7 @@ def test_the_checks_that_decide_are_named(must_pass: int | None, results: list[s
         (["p?", "p"], "tcp check says nothing: local (no file descriptor is left)"),
         (
             ["p", "ph"],
-            "tcp#2 check says nothing: dependency (refused, and db, which it depends on, is down: timeout)",
+            "tcp#2 check fails, which does not count: refused, and db, which it depends on, is down: timeout",
         ),
     ],
 )

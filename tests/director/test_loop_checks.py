@@ -234,16 +234,16 @@ def test_when_the_database_dies_what_depends_on_it_stays_and_the_rest_of_the_wor
             assert "rs5" not in await whole(world)
             down = "tcp check failed 3 of 3: refused (nobody listens)"
             assert world.why("rs1").startswith(
-                "up; weight 100 of base 100; tcp check says nothing: dependency (refused: nobody listens, and app, "
-                "which it depends on, may be down: tcp check says nothing: dependency ("
+                "up; weight 100 of base 100; tcp check fails, which does not count: refused (nobody listens), and app, "
+                "which it depends on, may be down: tcp check fails, which does not count: refused ("
             )
             assert any(
-                message.startswith("rs3 in app: tcp check fails, which does not count: refused: nobody listens, and ")
+                message.startswith("rs3 in app: tcp check fails, which does not count: refused (nobody listens), and ")
                 for message in world.messages("held")
             )
             app = world.director.snapshot().services[1].destinations[0].checks[0]
             assert (app.outcome, app.reason) == (Outcome.UNKNOWN, "dependency")
-            assert app.detail == f"refused: nobody listens, and db/rs5, which it depends on, is down: {down}"
+            assert app.detail == f"refused (nobody listens), and db/rs5, which it depends on, is down: {down}"
             world.runner.results = {}
             await world.after(20)
             assert await whole(world) == healthy

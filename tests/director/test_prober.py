@@ -292,7 +292,7 @@ def test_what_depends_on_something_is_never_down_because_of_it_whoever_is_checke
         last = scene.health("web").last
         assert last is not None
         assert last.detail == (
-            "refused: nobody listens, and db/rs1, which it depends on, is down: "
+            "refused (nobody listens), and db/rs1, which it depends on, is down: "
             "tcp check failed 3 of 3: refused (nobody listens)"
         )
 
