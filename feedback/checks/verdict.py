@@ -20,7 +20,8 @@ _PASS = Outcome.PASS
 def passed(returned: object, duration_seconds: float, slow_seconds: float | None = None) -> CheckResult:
     """Return the result of a probe that returned. One that took longer than `slow_seconds` lowers the weight."""
     if type(returned) is str:
-        return CheckResult(_PASS, "", one_line(returned), duration_seconds, _hint(None, duration_seconds, slow_seconds))
+        hint = None if slow_seconds is None else _hint(None, duration_seconds, slow_seconds)
+        return CheckResult(_PASS, "", one_line(returned), duration_seconds, hint)
     if not isinstance(returned, Passed):
         return bug(f"the check returned {type(returned).__name__}, must return its detail as str", duration_seconds)
     ratio = returned.weight_ratio

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from feedback.engine import echo, faults
 from feedback.engine.datagrams import DATAGRAM_BYTES, UdpSocket
-from feedback.engine.sockets import DATAGRAM, INET, INET6, RAW, begin
+from feedback.engine.sockets import DATAGRAM, INET, INET6, RAW, begin, leave_by
 from feedback.engine.waiting import Owner
 from feedback.errors import LocalFault
 from feedback.model import Endpoint, Family
@@ -61,7 +61,10 @@ class IcmpSocket(UdpSocket):
         opened = open_socket(self._endpoint)
         self._is_raw = opened.type == socket.SOCK_RAW
         _prepare(opened)
-        begin(self._owner.engine, opened, self._endpoint, self._happened, egress=self._egress)
+        if self._egress is not None:
+            leave_by(self._egress, opened)
+        if number := begin(self._owner.engine, opened, self._endpoint, self._happened):
+            raise faults.at_once(number, self._endpoint)
         return opened
 
     def read(self) -> bytes | None:

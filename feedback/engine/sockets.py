@@ -65,23 +65,20 @@ def connect(
         opened = socket.SocketType(INET6 if ":" in endpoint.address else INET, kind)
     except OSError as error:
         raise faults.at_once(error.errno or 0, endpoint) from None
-    begin(engine, opened, endpoint, callback, brief, egress=egress, port=port)
-    return opened
+    if egress is not None:
+        leave_by(egress, opened, port)
+    number = begin(engine, opened, endpoint, callback, brief)
+    if number == 0:
+        return opened
+    if port and number == errno.EADDRNOTAVAIL:  # not long ago it had another connection to the endpoint
+        raise PortTakenError
+    raise faults.at_once(number, endpoint)
 
 
 def begin(
-    engine: Engine,
-    opened: socket.SocketType,
-    endpoint: Endpoint,
-    callback: Callable[[int], None],
-    brief: bool = False,
-    *,
-    egress: Egress | None = None,
-    port: int = 0,
-) -> None:
-    """Let a socket connect, and watch it. Closes it where it can't, and raises CheckFailed or LocalFault."""
-    if egress is not None:
-        leave_by(egress, opened, port)
+    engine: Engine, opened: socket.SocketType, endpoint: Endpoint, callback: Callable[[int], None], brief: bool = False
+) -> int:
+    """Let a socket connect, watch it, and return 0; or close it, and return the error's number."""
     try:
         descriptor = opened.fileno()
         if brief:
@@ -90,13 +87,11 @@ def begin(
         number = opened.connect_ex((endpoint.address, endpoint.port))
         if number in CONNECTING:
             engine.watch(descriptor, WATCHED, callback)
-            return
+            return 0
     except OSError as error:
-        number = error.errno or 0
+        number = error.errno or errno.EIO
     opened.close()
-    if port and number == errno.EADDRNOTAVAIL:  # not long ago it had another connection to the endpoint
-        raise PortTakenError
-    raise faults.at_once(number, endpoint)
+    return number
 
 
 def _connect_privileged(
