@@ -4,9 +4,9 @@ from typing import Annotated
 
 import msgspec
 
-from feedback.agent.perfdata import Performance, parse_output
 from feedback.agent.process import Finished, run
 from feedback.agent.source import Sample, Source, SourceError
+from feedback.perfdata import PerfdataError, Performance, parse_output
 
 NAGIOS_UNKNOWN = 3
 
@@ -48,7 +48,10 @@ def interpret(finished: Finished, label: str | None) -> Performance:
         raise SourceError(
             f"the program ended with status {status}: {said[:100].decode('utf-8', 'replace') or 'silent'}"
         )
-    return parse_output(finished.stdout, label)
+    try:
+        return parse_output(finished.stdout, label)
+    except PerfdataError as error:
+        raise SourceError(str(error)) from None
 
 
 def ratio(performance: Performance, limit: float | None) -> float:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from feedback.agent.perfdata import Performance
 from feedback.agent.process import Finished
 from feedback.agent.source import SourceError
 from feedback.agent.sources.exec import ExecSource, interpret, ratio
+from feedback.perfdata import Performance
 from tests.agent.director_server import until
 
 
@@ -32,6 +32,7 @@ def test_a_plugins_warning_and_critical_are_good_measurements(status: int) -> No
     [
         (Finished(3, b"UNKNOWN | a=5", b""), "the program ended with status 3: UNKNOWN | a=5"),
         (Finished(1, b"5\n", b"no such queue\nhint\n"), "the program ended with status 1: no such queue"),
+        (Finished(0, b"fine\n", b""), "the program printed 'fine' where a number should be"),
         (Finished(127, b"", b""), "the program ended with status 127: silent"),
         (Finished(-11, b"5\n", b""), "the program was killed by signal 11"),
     ],

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feedback.agent.perfdata import Performance, parse_output
-from feedback.agent.source import SourceError
+from feedback.perfdata import PerfdataError, Performance, parse_output
 
 
 @pytest.mark.parametrize(
@@ -43,23 +42,23 @@ def test_a_number_or_performance_data_is_read(output: bytes, label: str | None, 
     ],
 )
 def test_anything_else_is_told_in_words(output: bytes, label: str | None, message: str) -> None:
-    with pytest.raises(SourceError) as caught:
+    with pytest.raises(PerfdataError) as caught:
         parse_output(output, label)
     assert str(caught.value) == message
 
 
 @given(st.binary(), st.one_of(st.none(), st.text()))
 def test_any_output_is_a_value_or_one_named_error(output: bytes, label: str | None) -> None:
-    with contextlib.suppress(SourceError):
+    with contextlib.suppress(PerfdataError):
         parse_output(output, label)
-    with contextlib.suppress(SourceError):
+    with contextlib.suppress(PerfdataError):
         parse_output(b"OK | " + output, label)
 
 
 def test_a_flood_of_near_misses_is_read_in_no_time() -> None:
-    with pytest.raises(SourceError):
+    with pytest.raises(PerfdataError):
         parse_output(b"| " + b"'" * 60_000, None)
-    with pytest.raises(SourceError):
+    with pytest.raises(PerfdataError):
         parse_output(b"| " + b"a=;" * 20_000, None)
-    with pytest.raises(SourceError):
+    with pytest.raises(PerfdataError):
         parse_output(b"| a" + b"=1;;;" * 12_000, "none")

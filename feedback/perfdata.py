@@ -8,7 +8,7 @@ import re
 
 import msgspec
 
-from feedback.agent.source import SourceError
+from feedback.errors import FeedbackError
 
 # Every part is bounded and gives nothing back (`+`), so that no output can make the search slow.
 ITEM = re.compile(
@@ -24,6 +24,10 @@ ITEM = re.compile(
 )
 
 
+class PerfdataError(FeedbackError):
+    """What a program printed is neither a number nor performance data, or not the one that is wanted."""
+
+
 class Performance(msgspec.Struct, frozen=True):
     """One value that a program printed. `maximum` is None where it gave none."""
 
@@ -34,18 +38,18 @@ class Performance(msgspec.Struct, frozen=True):
 
 
 def parse_output(output: bytes, label: str | None) -> Performance:
-    """Return the value called `label`, or the first one. Raises SourceError with what was there instead."""
+    """Return the value called `label`, or the first one. Raises PerfdataError with what was there instead."""
     text = output.decode("utf-8", "replace").strip()
     first = text.partition("\n")[0].strip()
     if "|" not in text:
         if label is not None:
-            raise SourceError(f'the program printed no performance data, and so no "{label}"')
+            raise PerfdataError(f'the program printed no performance data, and so no "{label}"')
         return Performance("", _number(first, first))
     for found in ITEM.finditer(" ".join(_performance_parts(text))):
         name = (found["quoted"] or found["plain"]).replace("''", "'")
         if label is None or name == label:
             return _performance(name, found)
-    raise SourceError("the program printed no performance data" + (f' called "{label}"' if label else ""))
+    raise PerfdataError("the program printed no performance data" + (f' called "{label}"' if label else ""))
 
 
 def _performance_parts(text: str) -> list[str]:
@@ -56,7 +60,7 @@ def _performance_parts(text: str) -> list[str]:
 
 def _performance(name: str, found: re.Match[str]) -> Performance:
     if found["value"] == "U":
-        raise SourceError(f'the program could not determine "{name}" (it printed U)')
+        raise PerfdataError(f'the program could not determine "{name}" (it printed U)')
     maximum = _number(found["maximum"], name) if found["maximum"] else None
     return Performance(name, _number(found["value"], name), found["unit"], maximum)
 
@@ -65,4 +69,4 @@ def _number(text: str, what: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise SourceError(f"the program printed {what[:60]!r} where a number should be") from None
+        raise PerfdataError(f"the program printed {what[:60]!r} where a number should be") from None
