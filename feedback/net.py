@@ -58,6 +58,13 @@ class Completed(msgspec.Struct, frozen=True):
     stderr: bytes
 
 
+class Negotiated(msgspec.Struct, frozen=True):
+    """What a TLS handshake has agreed on: the version, like TLSv1.3, and what the server has chosen by ALPN, if at all."""
+
+    version: str
+    alpn: str | None = None
+
+
 class Stream(Protocol):
     """A TCP connection, with TLS or without.
 
@@ -94,6 +101,9 @@ class Stream(Protocol):
 
     def peer_certificate(self) -> bytes | None:
         """Return the peer's certificate in DER form, None without TLS."""
+
+    def negotiated(self) -> Negotiated | None:
+        """Return what the TLS handshake has agreed on, None without TLS."""
 
     def detach(self) -> socket.socket:
         """Hand the connected, non-blocking socket over: the end of the block does not close it any more.

@@ -26,7 +26,7 @@ from feedback.engine.buffered import BufferedReader
 from feedback.engine.waiting import PAUSE, Pause, StaleConnection
 from feedback.errors import CheckFailed, LocalFault, Reason
 from feedback.model import CheckResult, Endpoint
-from feedback.net import Completed, Target, endpoint_of
+from feedback.net import Completed, Negotiated, Target, endpoint_of
 
 T = TypeVar("T")
 PartT = TypeVar("PartT", "Connection", "Exchange", "Program")
@@ -56,10 +56,11 @@ class Send(msgspec.Struct, frozen=True):
 
 
 class StartTls(msgspec.Struct, frozen=True):
-    """The peer shakes hands for TLS, and shows a certificate. With an error, the handshake fails."""
+    """The peer shakes hands for TLS, shows a certificate, and chooses by ALPN. With an error, the handshake fails."""
 
     certificate: bytes = b""
     error: str = ""
+    alpn: str | None = None
 
 
 class Refuse(msgspec.Struct, frozen=True):
@@ -319,6 +320,7 @@ class ScriptedStream(BufferedReader):
         self._endpoint = endpoint
         self._chunk_bytes = chunk_bytes
         self._certificate: bytes | None = None
+        self._negotiated: Negotiated | None = None
 
     async def __aenter__(self) -> Self:
         first = self._connection.next_step
@@ -377,6 +379,7 @@ class ScriptedStream(BufferedReader):
         if step.error:
             raise CheckFailed(Reason.TLS, step.error)
         self._certificate = step.certificate
+        self._negotiated = Negotiated("TLSv1.3", step.alpn)
 
     def local_endpoint(self) -> Endpoint:
         """Return an end of the same address family as the other one."""
@@ -389,6 +392,10 @@ class ScriptedStream(BufferedReader):
     def peer_certificate(self) -> bytes | None:
         """Return the certificate of the script's StartTls."""
         return self._certificate
+
+    def negotiated(self) -> Negotiated | None:
+        """Return what the script's StartTls has agreed on."""
+        return self._negotiated
 
     def peer(self) -> str:
         """Return the other end's address and port."""

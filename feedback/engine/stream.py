@@ -13,7 +13,7 @@ from feedback.engine.sockets import STREAM, connect
 from feedback.engine.waiting import READS_AT_A_STRETCH, Owner, StaleConnection
 from feedback.errors import CheckFailed, LocalFault, Reason
 from feedback.model import Endpoint
-from feedback.net import Egress
+from feedback.net import Egress, Negotiated
 
 READABLE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 ENDED = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
@@ -175,6 +175,12 @@ class TcpStream(BufferedReader):
     def peer_certificate(self) -> bytes | None:
         """Return the peer's certificate in DER form, None without TLS."""
         return self._socket.getpeercert(binary_form=True) if isinstance(self._socket, ssl.SSLSocket) else None
+
+    def negotiated(self) -> Negotiated | None:
+        """Return what the TLS handshake has agreed on, None without TLS."""
+        if not isinstance(self._socket, ssl.SSLSocket):
+            return None
+        return Negotiated(self._socket.version() or "", self._socket.selected_alpn_protocol())
 
     def peer(self) -> str:
         """Return the other end's address and port."""
