@@ -15,7 +15,8 @@ PEERS := nginx:nginx-light haproxy:haproxy openssl:openssl \
 	rpcbind:rpcbind rpc.nfsd:nfs-kernel-server ganesha.nfsd:nfs-ganesha-mem \
 	vsftpd:vsftpd sshd:openssh-server \
 	slapd:slapd mariadbd:mariadb-server-core redis-server:redis-server memcached:memcached \
-	freeradius:freeradius kamailio:kamailio rabbitmq-server:rabbitmq-server mosquitto:mosquitto
+	freeradius:freeradius kamailio:kamailio rabbitmq-server:rabbitmq-server mosquitto:mosquitto \
+	/usr/lib/nagios/plugins/check_http:monitoring-plugins-basic /usr/lib/mon/mon.d/tcp.monitor:mon
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 

@@ -79,7 +79,7 @@ def split_example(doc: str) -> tuple[str, str]:
 
 
 def _prose(text: str) -> str:
-    return re.sub(r"\n(?!\n)(?<!\n\n)(?=\S)", " ", text)
+    return re.sub(r"\n(?!\n|- )(?<!\n\n)(?=\S)", " ", text)  # the items of lists keep their lines
 
 
 def _table(options: tuple[Option, ...] | list[Option]) -> str:

@@ -63,6 +63,7 @@ ROOMS: Mapping[str, Room] = {
             "feedback.checks.http_request",
             "feedback.checks.codecs",
             "feedback.checks.codecs.*",
+            "feedback.checks.conventions",
             "feedback.checks.icmp",
             "feedback.checks.matching",
             "feedback.checks.nfs",

@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from feedback import report
+from feedback import perfdata, report
 from feedback.agent import sockdiag
 from feedback.checks.codecs import (
+    agent_words,
     certificate,
     dns_message,
     http_body,
@@ -103,6 +104,13 @@ PARSERS: Mapping[str, Parser] = {
         ),
     ),
     "director frame": Parser(report.decode_director_frame, (report.encode(report.Accepted(report.Wish.READY)),)),
+    "performance data": Parser(
+        lambda data: perfdata.parse_output(data, "weight"), (b"OK | load=1.5;2;3;0;9 'weight'=75%\nmore | a=U",)
+    ),
+    "agent words": Parser(
+        lambda data: agent_words.parse(data.decode("latin-1")).ratio(100),
+        (b"up 75%, maxconn:30 #fine", b"READY\tweight:30,drain"),
+    ),
     "socket diagnosis": Parser(sockdiag.parse_answer),
     "certificate": Parser(certificate.not_after),
     "dns answer": Parser(
