@@ -93,8 +93,14 @@ class Stream(Protocol):
     async def read_some(self, limit: int) -> bytes:
         """Return what is there, at least one byte and at most `limit`; b"" once the peer has ended the stream."""
 
-    async def start_tls(self, context: ssl.SSLContext, server_hostname: str | None) -> None:
-        """Go on in TLS: handshake at once. Raises CheckFailed(tls) with OpenSSL's reason in words."""
+    async def start_tls(
+        self, context: ssl.SSLContext, server_hostname: str | None, resume: "Stream | None" = None
+    ) -> None:
+        """Go on in TLS: handshake at once. Raises CheckFailed(tls) with OpenSSL's reason in words.
+
+        `resume`: a connection in TLS whose session to resume, to show that both are one client's. It must have been
+        read from.
+        """
 
     def local_endpoint(self) -> Endpoint:
         """Return this end's address and port."""

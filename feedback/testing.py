@@ -26,7 +26,7 @@ from feedback.engine.buffered import BufferedReader
 from feedback.engine.waiting import PAUSE, Pause, StaleConnection
 from feedback.errors import CheckFailed, LocalFault, Reason
 from feedback.model import CheckResult, Endpoint
-from feedback.net import Completed, Negotiated, Target, endpoint_of
+from feedback.net import Completed, Negotiated, Stream, Target, endpoint_of
 
 T = TypeVar("T")
 PartT = TypeVar("PartT", "Connection", "Exchange", "Program")
@@ -127,8 +127,8 @@ class _Dialogue:
 class Connection(_Dialogue):
     """A TCP connection: what the peer does on it. With `reused`, an earlier run has kept it.
 
-    Afterwards it tells `sent`, `closed`, `brief`, for how many runs the check would `reuse` it, and whether it was
-    `kept` for the next.
+    Afterwards it tells `sent`, `closed`, `brief`, for how many runs the check would `reuse` it, whether it was `kept`
+    for the next, and whether its TLS `resumed` another one's session.
     """
 
     def __init__(self, *steps: Step, reused: bool = False) -> None:
@@ -136,6 +136,7 @@ class Connection(_Dialogue):
         self.reused = reused
         self.reuse = 0
         self.kept = False
+        self.resumed = False
 
 
 class Exchange(_Dialogue):
@@ -363,13 +364,16 @@ class ScriptedStream(BufferedReader):
             raise ScriptError(f"the check reads while the script has {step}")
         return b""
 
-    async def start_tls(self, context: ssl.SSLContext, server_hostname: str | None) -> None:
+    async def start_tls(
+        self, context: ssl.SSLContext, server_hostname: str | None, resume: Stream | None = None
+    ) -> None:
         """Take the script's StartTls."""
         del context
         if self.buffer:
             raise CheckFailed(Reason.PROTOCOL, f"{self._endpoint} sent more before TLS than it was asked for")
         step = self._connection.advance()
         self._connection.server_hostname = server_hostname
+        self._connection.resumed = resume is not None
         if isinstance(step, Hang):
             await self._net.hang()
         if isinstance(step, Close | Reset):

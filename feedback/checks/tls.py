@@ -41,13 +41,16 @@ class TlsCheck(Check):
         """Return the name that the certificate must be valid for."""
         return self.sni or target.endpoint.address
 
-    async def secure(self, stream: Stream, target: Target, name: str | None = None) -> str:
+    async def secure(
+        self, stream: Stream, target: Target, name: str | None = None, resume: Stream | None = None
+    ) -> str:
         """Shake hands, and return when the certificate expires, in words, "" when it can't be told.
 
-        `name`: what the certificate must be valid for, where that is not the check's `server_name`.
+        `name`: what the certificate must be valid for, where that is not the check's `server_name`. `resume`: a
+        connection of the same check whose session to resume.
         """
         if not stream.reused:
-            await stream.start_tls(self._context, name or self.server_name(target))
+            await stream.start_tls(self._context, name or self.server_name(target), resume)
         return expiry(stream)
 
 

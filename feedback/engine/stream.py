@@ -13,7 +13,7 @@ from feedback.engine.sockets import STREAM, connect
 from feedback.engine.waiting import READS_AT_A_STRETCH, Owner, StaleConnection
 from feedback.errors import CheckFailed, LocalFault, Reason
 from feedback.model import Endpoint
-from feedback.net import Egress, Negotiated
+from feedback.net import Egress, Negotiated, Stream
 
 READABLE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 ENDED = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
@@ -115,19 +115,26 @@ class TcpStream(BufferedReader):
                         raise StaleConnection
                     self._received += len(data)
                     return data
+            self.owner.awaited = self  # of several streams, the one that the check waits for
             await self.owner.pause()
 
-    async def start_tls(self, context: ssl.SSLContext, server_hostname: str | None) -> None:
+    async def start_tls(
+        self, context: ssl.SSLContext, server_hostname: str | None, resume: Stream | None = None
+    ) -> None:
         """Go on in TLS: handshake at once. Raises CheckFailed(tls) with OpenSSL's reason in words."""
         if self.buffer:
             raise CheckFailed(Reason.PROTOCOL, f"{self.peer()} sent more before TLS than it was asked for")
         self._lacks = "TLS handshake with"
+        self.owner.awaited = self
         if self._received_when_sent == self._received:
             self._send_at_once()
         try:
             self._socket = plain = socket.socket(fileno=self._socket.detach())  # the kind that `ssl` can wrap
             plain.setblocking(False)
-            wrapped = context.wrap_socket(plain, do_handshake_on_connect=False, server_hostname=server_hostname)
+            session = resume.tls_session() if isinstance(resume, TcpStream) else None
+            wrapped = context.wrap_socket(
+                plain, do_handshake_on_connect=False, server_hostname=server_hostname, session=session
+            )
             self._socket = wrapped  # of the same descriptor
             self._tls = True
             while not self._shake_hands(wrapped):
@@ -135,6 +142,10 @@ class TcpStream(BufferedReader):
         except OSError as error:
             raise self._fault(error) from None
         self._lacks = "answer from"
+
+    def tls_session(self) -> ssl.SSLSession | None:
+        """Return the session that another connection may resume. In TLS 1.3 it comes with the first answer."""
+        return self._socket.session if isinstance(self._socket, ssl.SSLSocket) else None
 
     def detach(self) -> socket.socket:
         """Hand the connection over: it is the caller's from now on. Raises RuntimeError where that would lose bytes."""
