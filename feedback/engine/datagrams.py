@@ -71,6 +71,10 @@ class UdpSocket:
             alarms.discard(self)
         return data
 
+    def local_endpoint(self) -> Endpoint:
+        """Return this end's address and port."""
+        return Endpoint(*self._socket.getsockname()[:2])
+
     def lacking(self) -> str:
         """Return what has not come yet, in words."""
         return f"no answer from {self._endpoint}"

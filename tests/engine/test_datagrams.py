@@ -118,3 +118,17 @@ async def test_a_check_that_reads_and_reads_lets_others_have_their_turn(made: ty
         loop.call_soon(turn)
         result = await check_once(made(function=swallow), peers.endpoint_of(bound))
     assert result == (Outcome.PASS, "", f"heard {count}")
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+async def test_a_socket_knows_where_its_datagrams_come_from(address: str) -> None:
+    async def probe(target: Target, net: Net) -> str:
+        async with net.connect_udp(target) as datagrams:
+            await datagrams.send(b"who am I?")
+            assert await datagrams.receive() == str(datagrams.local_endpoint()).encode()
+        return ""
+
+    senders: list[tuple[str, int]] = []
+    async with udp_peer(lambda *_: str(Endpoint(*senders[-1][:2])).encode(), address) as (endpoint, peer):
+        peer.on_sender = senders.append
+        assert await check_once(peers.MadeCheck(function=probe), endpoint) == (Outcome.PASS, "", "")
