@@ -131,6 +131,9 @@ class Datagrams(Protocol):
     async def receive_within(self, seconds: float) -> bytes | None:
         """Return the next datagram like `receive`, or None when none has come after `seconds`."""
 
+    def local_endpoint(self) -> Endpoint:
+        """Return this end's address and port."""
+
 
 class Net(Protocol):
     """The network as a check sees it. A target, or an endpoint of the check's own choice, says where to go."""

@@ -39,6 +39,11 @@ LOCAL_IPV6 = Endpoint("2001:db8::1", 40000)
 """Where their connections come from."""
 
 
+def _local_end(endpoint: Endpoint) -> Endpoint:
+    """Return where a connection to an endpoint comes from."""
+    return LOCAL_IPV6 if ":" in endpoint.address else LOCAL_IPV4
+
+
 class ScriptError(AssertionError):
     """The check does not do what the script expects."""
 
@@ -387,7 +392,7 @@ class ScriptedStream(BufferedReader):
 
     def local_endpoint(self) -> Endpoint:
         """Return an end of the same address family as the other one."""
-        return LOCAL_IPV6 if ":" in self._endpoint.address else LOCAL_IPV4
+        return _local_end(self._endpoint)
 
     def detach(self) -> NoReturn:
         """Refuse: whoever gets the socket needs a real one."""
@@ -437,6 +442,10 @@ class ScriptedDatagrams:
         if data is None:
             self._net.wait(seconds)
         return data
+
+    def local_endpoint(self) -> Endpoint:
+        """Return an end of the same address family as the other one."""
+        return _local_end(self._endpoint)
 
     def _receive_now(self) -> bytes | None:
         step = self._exchange.next_step
