@@ -13,7 +13,8 @@ PEERS := nginx:nginx-light haproxy:haproxy openssl:openssl \
 	public-inbox-nntpd:public-inbox rtsp-server-perl:rtsp-server-perl \
 	named:bind9 unbound:unbound chronyd:chrony \
 	rpcbind:rpcbind rpc.nfsd:nfs-kernel-server ganesha.nfsd:nfs-ganesha-mem \
-	vsftpd:vsftpd sshd:openssh-server \
+	vsftpd:vsftpd /usr/lib/python3/dist-packages/pyftpdlib/__init__.py:python3-pyftpdlib \
+	/usr/lib/python3/dist-packages/OpenSSL/__init__.py:python3-openssl sshd:openssh-server \
 	slapd:slapd mariadbd:mariadb-server-core redis-server:redis-server memcached:memcached \
 	freeradius:freeradius kamailio:kamailio rabbitmq-server:rabbitmq-server mosquitto:mosquitto \
 	/usr/lib/nagios/plugins/check_http:monitoring-plugins-basic /usr/lib/mon/mon.d/tcp.monitor:mon

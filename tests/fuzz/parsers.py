@@ -14,6 +14,7 @@ from feedback.checks.codecs import (
     agent_words,
     certificate,
     dns_message,
+    ftp_reply,
     http_body,
     http_message,
     http_redirect,
@@ -69,6 +70,21 @@ def _json_body(data: bytes) -> object:
     with contextlib.suppress(LookupError):
         return json_pointer.show(json_pointer.find(document, ("nodes", "0", "state")))
     return json_pointer.show(document)
+
+
+def _ftp_reply(data: bytes) -> object:
+    """Read a reply, and whatever may be asked of one: what it announces, and where data go."""
+    reply = None
+    for line in data.splitlines(keepends=True):
+        reply = ftp_reply.read_line(reply, line)
+        if reply.complete:
+            break
+    if reply is None:
+        return None
+    if reply.code == 211:
+        ftp_reply.require_feature(reply, "REST STREAM")
+        return reply.headline
+    return ftp_reply.read_passive(reply) if reply.code == 227 else ftp_reply.read_extended_passive(reply)
 
 
 def _smtp_reply(data: bytes) -> object:
@@ -147,6 +163,15 @@ PARSERS: Mapping[str, Parser] = {
         + xdr.opaque(bytes(16)),
     ),
     "nfs 4 client": _rpc(nfs4.read_exchange_id, bytes(40)),
+    "ftp reply": Parser(
+        _ftp_reply,
+        (
+            b"220-Welcome\r\n230 you\r\n220 ready\r\n",
+            b"211-Features:\r\n MLST type*;size*;\r\n REST STREAM\r\n211 End\r\n",
+            b"227 Entering Passive Mode (192,0,2,11,19,137).\r\n",
+            b"229 Entering Extended Passive Mode (|||5001|)\r\n",
+        ),
+    ),
     "smtp reply": Parser(
         _smtp_reply,
         (
