@@ -2,12 +2,16 @@
 
     l_i = ln(u_i + U0)                         how busy, filtered with the time constant response / 8
     e_i = mean(l) - l_i                        how much less busy than the service's (geometric) mean
-    d/dt ln w_i = shrink(e_i, deadband) / T    shrink: 0 within the deadband, and less by it outside; at most +-1
+    d/dt ln w_i = shrink(e_i, deadband) / T_i  T_i: max(response, 4 L) while the error is news, up to 400 s later
 
 Under a scheduler that shares out by weight, u_i is proportional to w_i / speed_i, so that in logarithms the plant is a
 plain sum and the loop the simplest there is: each l_i goes to the mean with the time constant T, whatever the speeds
 and however large the load (integral control with a first-order lag: Astrom and Murray, Feedback Systems, 2nd edition,
-chapter 11). With a lag L in the loop the damping is sqrt(T / L) / 2, hence T = max(response, 4 L) and no overshoot.
+chapter 11). With a lag L in the loop the damping is sqrt(T / L) / 2, hence 4 L and no overshoot.
+
+Noise: `evidence` makes T_i long where an error may be chance, and a member with few connections is trusted little.
+Connections that last: `connections` foresees what is yet to come, and an error counts only as far as what is and what
+will be agree, so that nothing is done twice while old connections live on.
 
 U0 keeps the noise of an idle cluster from counting as imbalance. The errors' sum is zero, so the weights have no drift
 of their own; where the bounds or a change of members leave the mean of ln(w / base) off zero, it goes back slowly.
@@ -17,6 +21,8 @@ import math
 from collections.abc import Mapping
 from statistics import fmean
 
+from feedback.director.weights.connections import Connections
+from feedback.director.weights.evidence import Evidence
 from feedback.director.weights.policy import Member, Policy
 from feedback.director.weights.slow_start import ramp
 from feedback.director.weights.track import RETURN_SECONDS, Clock, Track, Tracks, lag
@@ -39,7 +45,9 @@ class EqualizePolicy(Policy, name="equalize"):
         self._writer = Writer(self.scheduler, TOLERANCE_RATIO)
         self._filter_seconds = self.response / 8.0
         lag_seconds = self._filter_seconds + REPORT_LAG_SECONDS + self._writer.pace_seconds / 2.0  # a hold's mean age
-        self._integral_seconds = max(self.response, 4.0 * lag_seconds)
+        self._fast_seconds = max(self.response, 4.0 * lag_seconds)
+        self._connections = Connections(self._filter_seconds, self.response)
+        self._evidence: dict[str, Evidence] = {}
         self._settle_seconds = 3.0 * self._filter_seconds + REPORT_LAG_SECONDS
 
     def step(self, now: float, members: Mapping[str, Member]) -> dict[str, int]:
@@ -49,6 +57,7 @@ class EqualizePolicy(Policy, name="equalize"):
         for name, track in tracks.items():
             track.filter(self._clock.seconds, members[name].utilization, lag(step, self._filter_seconds))
             track.return_to_base(self._clock.seconds, step)
+        self._connections.follow(step, members)
         self._integrate(step, members, tracks)
         self._centre(step, tracks)
         wanted = {name: self._limit(members[name], track) for name, track in tracks.items()}
@@ -61,17 +70,32 @@ class EqualizePolicy(Policy, name="equalize"):
             for name, track in tracks.items()
             if track.utilization is not None and self._is_settled(members[name], track)
         }
+        self._evidence = {name: self._evidence.get(name) or Evidence(self._fast_seconds) for name in busy}
         if not busy:
             return
-        levels = {name: math.log(utilization + U0) for name, utilization in busy.items()}
-        mean = fmean(levels.values())
         idle = max(0.0, 1.0 - fmean(busy.values()) / IDLE_RATIO)
-        for name, level in levels.items():
+        for name, error in self._errors(step, members, busy).items():
             track = tracks[name]
             if track.is_fresh(self._clock.seconds):
-                band = max(DEADBAND, 0.6 * self._writer.resolution(members[name].base_weight * track.ratio))
-                track.ratio *= math.exp(shrink(mean - level, band) * step / self._integral_seconds)
+                self._follow(step, name, track, members[name].base_weight, error)
             track.ratio += idle * lag(step, RETURN_SECONDS) * (1.0 - track.ratio)
+
+    def _errors(self, step: float, members: Mapping[str, Member], busy: Mapping[str, float]) -> dict[str, float]:
+        """Return e, as far as what is and what is to be foreseen agree."""
+        levels = {name: math.log(utilization + U0) for name, utilization in busy.items()}
+        mean = fmean(levels.values())
+        foreseen = self._connections.foresee(step, members, busy)
+        if not foreseen:
+            return {name: mean - level for name, level in levels.items()}
+        mean_foreseen = mean + fmean(foreseen.values())
+        return {name: agreed(mean - level, mean_foreseen - level - foreseen[name]) for name, level in levels.items()}
+
+    def _follow(self, step: float, name: str, track: Track, base_weight: int, error: float) -> None:
+        """Move a ratio by its error: fast where that is news, slowly where it may be noise."""
+        evidence, trust = self._evidence[name], self._connections.trust(name)
+        evidence.observe(step, math.log(track.ratio), error, trust)
+        band = max(DEADBAND, 0.6 * self._writer.resolution(base_weight * track.ratio))
+        track.ratio *= math.exp(shrink(error, band) * trust * step / evidence.follow_seconds())
 
     def _is_settled(self, member: Member, track: Track) -> bool:
         """Say whether a member's load is the answer to its weight, and not yet to its coming in."""
@@ -94,6 +118,13 @@ class EqualizePolicy(Policy, name="equalize"):
         track.ratio = min(max(track.ratio, low / member.base_weight), high / member.base_weight)
         share = ramp(member.usable_seconds, self.slow_start)
         return Wanted(member.base_weight * track.ratio * share, low if share == 1.0 else 1, high)
+
+
+def agreed(seen: float, foreseen: float) -> float:
+    """Return the smaller of two errors on the same side; 0 where they are on two."""
+    if seen * foreseen <= 0.0:
+        return 0.0
+    return min(seen, foreseen, key=abs)
 
 
 def shrink(error: float, band: float) -> float:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from feedback.director.weights import Member, make_policy
+from feedback.director.weights.equalize import agreed
 from tests.director.weights.cluster import Cluster, linear, saturating
 
 SPEEDS = {"rs1": 1.0, "rs2": 1.0, "rs3": 2.0, "rs4": 4.0}
@@ -257,3 +258,8 @@ def test_a_single_destination_keeps_its_weight() -> None:
     single = cluster(speeds={"rs1": 1.0}, plant=linear)
     single.run(100)
     assert single.weights == {"rs1": 100}
+
+
+@pytest.mark.parametrize(("seen", "foreseen", "error"), [(0.4, 0.1, 0.1), (-0.1, -0.4, -0.1), (0.4, -0.1, 0.0)])
+def test_an_error_counts_as_far_as_what_is_and_what_will_be_agree(seen: float, foreseen: float, error: float) -> None:
+    assert agreed(seen, foreseen) == error
