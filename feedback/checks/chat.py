@@ -11,7 +11,7 @@ import msgspec
 
 from feedback.checks.matching import excerpt, line_around, matcher, payload, printable, regex_bytes
 from feedback.checks.proxied import ProxiedCheck
-from feedback.checks.tls import TlsCheck
+from feedback.checks.secured import TlsCheck
 from feedback.errors import CheckFailed, LocalFault, Reason
 from feedback.net import Net, Stream, Target
 
@@ -142,7 +142,11 @@ class Dialogue(ProxiedCheck, TlsCheck):
                 if self._farewell:
                     with contextlib.suppress(CheckFailed, LocalFault):  # what came before is what counts
                         await stream.write(self._farewell)
-        return f"{talk.detail()}, {expires}" if expires else talk.detail()
+        return self.summary(talk.detail(), expires)
+
+    def summary(self, seen: str, expires: str) -> str:
+        """Return the detail of a pass, of what was seen and of when the certificate expires."""
+        return f"{seen}, {expires}" if expires else seen
 
 
 class ChatCheck(Dialogue, name="chat"):

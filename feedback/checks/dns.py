@@ -11,7 +11,7 @@ from feedback.checks.codecs.dns_message import Answer, Question
 from feedback.checks.dns_client import ask_over_stream, ask_over_udp
 from feedback.checks.dns_serial import Comparison, Serial
 from feedback.checks.matching import regex
-from feedback.checks.tls import TlsCheck
+from feedback.checks.secured import TlsCheck
 from feedback.errors import CheckFailed, Reason
 from feedback.net import Net, Target
 

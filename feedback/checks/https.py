@@ -4,7 +4,7 @@ from typing import ClassVar
 from urllib.parse import urlsplit
 
 from feedback.checks.http import HttpCheck
-from feedback.checks.tls import TlsCheck
+from feedback.checks.secured import TlsCheck
 from feedback.net import Target
 
 

@@ -12,7 +12,7 @@ from feedback.checks.codecs import smtp_reply
 from feedback.checks.codecs.smtp_reply import Capabilities, Reply
 from feedback.checks.credentials import Password
 from feedback.checks.matching import regex
-from feedback.checks.tls import TlsCheck
+from feedback.checks.secured import TlsCheck
 from feedback.errors import CheckFailed, LocalFault, Reason
 from feedback.net import Net, Stream, Target
 from feedback.options import Ratio

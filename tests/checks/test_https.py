@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from feedback.checks import tls
+from feedback.checks import secured
 from feedback.checks.https import HttpsCheck
 from feedback.model import Endpoint, Outcome
 from feedback.net import Target
@@ -92,9 +92,9 @@ def test_options_of_http_are_options_of_https() -> None:
 
 
 def test_certificates_are_verified_unless_the_check_says_otherwise() -> None:
-    careful = tls.context(verify=True, ca_file=None)
+    careful = secured.context(verify=True, ca_file=None)
     assert (careful.verify_mode, careful.check_hostname) == (ssl.CERT_REQUIRED, True)
-    careless = tls.context(verify=False, ca_file=None)
+    careless = secured.context(verify=False, ca_file=None)
     assert (careless.verify_mode, careless.check_hostname) == (ssl.CERT_NONE, False)
 
 

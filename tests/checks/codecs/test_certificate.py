@@ -1,13 +1,14 @@
-"""When a certificate expires: in either form of time, and whatever the bytes."""
+"""What a certificate says: when it expires, in either form of time, its names, and whatever the bytes."""
 
+import hashlib
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feedback.checks.codecs.certificate import not_after
-from tests.checks.certificates import GENERALIZED_TIME, REAL, SEQUENCE, UTC_TIME, certificate, element
+from feedback.checks.codecs.certificate import is_for, not_after, parse
+from tests.checks.certificates import GENERALIZED_TIME, NAMED, REAL, SEQUENCE, UTC_TIME, certificate, element
 
 
 def test_the_end_of_a_real_certificate_is_read() -> None:
@@ -50,9 +51,51 @@ def test_what_is_no_certificate_has_no_end(encoded: bytes) -> None:
     assert not_after(encoded) is None
 
 
+def test_the_number_the_key_and_the_names_are_read() -> None:
+    named = parse(NAMED)
+    assert named is not None
+    assert named.serial == b"\x12\x34"
+    assert named.names == ("www.example.com", "*.example.org", "192.0.2.1", "2001:db8::1")
+    pin = "6c46bc32a185aac92409bff725594429cdf85ad86b792438d7a2230314bb7fc2"
+    assert hashlib.sha256(named.public_key).hexdigest() == pin
+
+
+def test_a_certificate_without_names_is_for_nothing() -> None:
+    unnamed = parse(REAL)
+    assert unnamed is not None
+    assert unnamed.names == ()
+    assert not is_for("rs1", unnamed.names)
+
+
+@pytest.mark.parametrize(
+    "name", ["www.example.com", "WWW.Example.com.", "a.example.org", "192.0.2.1", "2001:db8::1", "2001:DB8:0::1"]
+)
+def test_a_name_or_address_of_the_certificate_is_good(name: str) -> None:
+    named = parse(NAMED)
+    assert named is not None
+    assert is_for(name, named.names)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["example.com", "a.www.example.com", "example.org", "a.b.example.org", "192.0.2.2", "2001:db8::2", "", "com"],
+)
+def test_every_other_is_not(name: str) -> None:
+    named = parse(NAMED)
+    assert named is not None
+    assert not is_for(name, named.names)
+
+
 @given(st.binary(max_size=99))
 def test_any_bytes_have_an_end_or_none(encoded: bytes) -> None:
     assert not_after(encoded) is None
+    assert parse(encoded) is None
+
+
+@given(st.integers(0, len(NAMED) - 1), st.integers(0, 255))
+def test_a_certificate_with_any_byte_changed_says_something_or_nothing(index: int, byte: int) -> None:
+    said = parse(NAMED[:index] + bytes([byte]) + NAMED[index + 1 :])
+    assert said is None or all(isinstance(name, str) for name in said.names)
 
 
 @given(st.integers(0, len(REAL) - 1), st.integers(0, 255))
