@@ -16,7 +16,8 @@ PEERS := nginx:nginx-light haproxy:haproxy openssl:openssl \
 	vsftpd:vsftpd /usr/lib/python3/dist-packages/pyftpdlib/__init__.py:python3-pyftpdlib \
 	/usr/lib/python3/dist-packages/OpenSSL/__init__.py:python3-openssl sshd:openssh-server \
 	slapd:slapd mariadbd:mariadb-server-core redis-server:redis-server memcached:memcached \
-	freeradius:freeradius kamailio:kamailio rabbitmq-server:rabbitmq-server mosquitto:mosquitto \
+	freeradius:freeradius kamailio:kamailio /etc/kamailio/tls.cfg:kamailio-tls-modules \
+	rabbitmq-server:rabbitmq-server mosquitto:mosquitto \
 	/usr/lib/nagios/plugins/check_http:monitoring-plugins-basic /usr/lib/mon/mon.d/tcp.monitor:mon
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1

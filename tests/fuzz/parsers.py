@@ -25,6 +25,7 @@ from feedback.checks.codecs import (
     ntp_packet,
     rpc_message,
     rpcbind,
+    sip_message,
     smtp_reply,
     xdr,
 )
@@ -178,6 +179,10 @@ PARSERS: Mapping[str, Parser] = {
             b"250-mail.example.com\r\n250-SIZE 1000\r\n250 AUTH PLAIN LOGIN\r\n",
             b"550-5.1.1 No such user\r\n550 5.1.1 here\r\n",
         ),
+    ),
+    "sip response": Parser(
+        lambda data: (sip_message.read_response(data), sip_message.body_length(data)),
+        (b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP a;\r\n branch=z9hG4bK1\r\ni: 1\r\nCSeq: 1 OPTIONS\r\nl: 0\r\n\r\n",),
     ),
     "icmp echo": Parser(
         lambda data: echo.reply(Family.IPV4, echo.without_ip_header(data), None),

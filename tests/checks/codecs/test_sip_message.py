@@ -39,7 +39,7 @@ ANSWER = (
 )
 SHORT = (
     b"\r\n\r\nsip/2.0 486 \r\n"
-    b"v : SIP / 2.0 / UDP 192.0.2.1:40000 ; rport=40000 ; Branch = z9hG4bKhjhs8ass877, SIP/2.0/UDP x;branch=z9hG4bKz\r\n"
+    b"v : SIP / 2.0 / UDP 192.0.2.1:40000 ; rport=40000 ; Branch = z9hG4bKhjhs8ass877, SIP/2.0/UDP x;branch=z9\r\n"
     b"i:a84b4c76e66710\r\n"
     b"CSEQ: 1   options\r\n"
     b"l: 0\r\n\r\n"
