@@ -153,12 +153,14 @@ class VirtualService(msgspec.Struct, frozen=True):
 
     `persistence_seconds` 0 means none; `persistence_prefix` is the client netmask as a prefix length
     (32 or 128: each client address by itself) and is kept at its default while there is no persistence.
+    `one_packet`: each datagram goes its way by itself; the kernel remembers none of them.
     """
 
     key: ServiceKey
     scheduler: str
     persistence_seconds: int = 0
     persistence_prefix: int | None = None  # None: the family's full length
+    one_packet: bool = False
 
 
 class Destination(msgspec.Struct, frozen=True):

@@ -15,13 +15,25 @@ from typing import Protocol
 
 import msgspec
 
-from feedback.model import Endpoint
+from feedback.model import Endpoint, Forwarding
+
+
+class Steering(msgspec.Struct, frozen=True):
+    """How packets to a service's own address reach one realserver: by a mark that a service of IPVS goes by.
+
+    realserver: its own address. forwarding: how IPVS hands them over.
+    """
+
+    fwmark: int
+    realserver: str
+    forwarding: Forwarding
 
 
 class Target(msgspec.Struct, frozen=True):
     """What a check is pointed at: a destination's endpoint, and what is known of it and its service.
 
-    vip: the service's own address and port, where it has one.
+    vip: the service's own address and port, where it has one. steering: what leads to the destination, where the
+    endpoint is not its own but at the service's address (`via: vip`).
     """
 
     endpoint: Endpoint
@@ -29,6 +41,7 @@ class Target(msgspec.Struct, frozen=True):
     service: str = ""
     base_weight: int = 100
     vip: Endpoint | None = None
+    steering: Steering | None = None
 
 
 class Egress(msgspec.Struct, frozen=True):
@@ -36,13 +49,15 @@ class Egress(msgspec.Struct, frozen=True):
 
     source: the local address that they come from. interface: the device that they leave by. fwmark: the mark that they
     bear, for rules of the routing policy and of the packet filter. privileged_port: whether they come from a port below
-    1024, which some servers take as a sign that root is asking.
+    1024, which some servers take as a sign that root is asking. steering: what leads them to a realserver; it has a
+    mark of its own, and what has no source comes from the address with which this host reaches the realserver.
     """
 
     source: str | None = None
     interface: str | None = None
     fwmark: int | None = None
     privileged_port: bool = False
+    steering: Steering | None = None
 
 
 def endpoint_of(target: Target | Endpoint) -> Endpoint:

@@ -2,7 +2,7 @@
 
 import abc
 import functools
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
@@ -37,8 +37,15 @@ class Check(Plugin, abc.ABC):
     uses_port: ClassVar[bool] = True
     """Set to False by checks that go to a host and to none of its ports."""
 
+    steerable: ClassVar[bool] = True
+    """Set to False by checks whose packets IPVS would not lead to a destination: they can't have `via: vip`."""
+
     port: Annotated[Port | None, "port to check, by default the destination's own"] = None
     address: Annotated[Address | None, "address to check, by default the destination's own"] = None
+    via: Annotated[
+        Literal["destination", "vip"],
+        "where to send it: to the destination itself, or to the service's own address, as clients do, by way of IPVS",
+    ] = "destination"
     source: Annotated[Address | None, "local address to send from"] = None
     interface: Annotated[Interface | None, "network interface to send through"] = None
     fwmark: Annotated[Fwmark | None, "mark of the packets that are sent"] = None
@@ -64,7 +71,7 @@ class Check(Plugin, abc.ABC):
         Equal checks of one scope run once for all services that have them. A check that looks at the names, the base
         weight or the vip says so here.
         """
-        return Target(self.aim(target.endpoint))
+        return Target(self.aim(target.endpoint), steering=target.steering)
 
     def aimed(self, target: Target) -> Target:
         """Return the target that this check probes for a destination's."""

@@ -1,7 +1,7 @@
 """The `exec` check: a program decides, in the convention of Nagios plugins or in that of another monitor."""
 
 import signal
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from feedback.checks.check import Check, Passed
 from feedback.checks.codecs import agent_words
@@ -58,6 +58,8 @@ class ExecCheck(Check, name="exec"):
             convention: keepalived
             weight_from: exit_status
     """
+
+    steerable: ClassVar[bool] = False
 
     command: Annotated[
         list[str],

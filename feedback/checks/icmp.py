@@ -35,6 +35,7 @@ class IcmpCheck(Check, name="icmp"):
     size: Annotated[int, msgspec.Meta(ge=HEADER.size, le=65_000), "bytes of data in a packet"] = 56
 
     uses_port: ClassVar[bool] = False
+    steerable: ClassVar[bool] = False  # IPVS leads no echo requests anywhere: the director would answer itself
 
     def __post_init__(self) -> None:
         may_be_lost = math.floor(round(self.count * self.max_loss, 9))

@@ -21,7 +21,7 @@ from feedback.engine.network import Network
 from feedback.engine.waiting import PAUSE, Pause, StaleConnection
 from feedback.errors import CheckFailed, LocalFault
 from feedback.model import CheckResult
-from feedback.net import Target
+from feedback.net import Egress, Target
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class Run(Network):
     def __init__(self, runner: Runner, check: Check, target: Target, timeout_seconds: float, done: Done) -> None:
         self.engine = engine = runner.engine
         self.target = target
-        self.egress = check.egress
+        self.egress = check.egress if target.steering is None else Egress(check.source, steering=target.steering)
         self._runner = runner
         self._check = check
         self._done = done

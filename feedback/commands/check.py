@@ -38,6 +38,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the check, print its result in one line, and return a plugin's exit status."""
     check = read_arguments(CHECKS.get(arguments.type), arguments.options)
+    if check.via == "vip":
+        raise ConfigError("via: vip goes with a service: only a running director leads a check to one destination")
     endpoint = find_endpoint(arguments.endpoint, arguments.timeout, None if check.uses_port else 0)
     result = asyncio.run(run_once(check, Target(endpoint), arguments.timeout))
     show = _as_json if arguments.json else as_line

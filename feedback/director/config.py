@@ -90,6 +90,7 @@ class DirectorConfig(msgspec.Struct, frozen=True, kw_only=True):
     on_exit: Literal["keep", "clear"] = "keep"
     state_file: str | None = None
     token: Secret | None = None  # read from token_file
+    probe_marks: int = 0x10000000  # the first of the marks of checks that go via: vip
     services: Mapping[str, ServiceConfig]
     warnings: tuple[str, ...] = ()  # what is allowed and seldom meant, one line each with file and line
 

@@ -60,6 +60,8 @@ def _read_file(root: Node, problems: Problems, warnings: Problems) -> DirectorCo
     services = [service for service in read if service is not None]
     rules.check_health(services, file.services, child(root, "defaults"), problems, warnings)
     rules.check_dependencies(services, file.services, child(root, "defaults"), problems, warnings)
+    for service in services:
+        rules.check_steering(service, child(child(root, "services"), service.name), director.table, problems)
     if director.table == "kernel":
         for service in services:
             rules.warn_of_loopback(service, child(child(root, "services"), service.name), warnings)
@@ -70,6 +72,7 @@ def _read_file(root: Node, problems: Problems, warnings: Problems) -> DirectorCo
         on_exit=director.on_exit,
         state_file=director.state_file or (STATE_FILE if director.table == "kernel" else None),
         token=read_token(child(node, "token_file"), problems),
+        probe_marks=director.probe_marks,
         services=_by_key(services, child(root, "services"), problems),
     )
 

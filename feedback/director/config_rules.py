@@ -3,8 +3,9 @@
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from feedback.checks.check import Check
 from feedback.director.config import Dependency, DestinationConfig, ServiceConfig
-from feedback.model import Endpoint, Forwarding, ServiceKey
+from feedback.model import Endpoint, Family, Forwarding, ServiceKey, Transport
 from feedback.reader import child
 from feedback.tree import Node, Problems
 
@@ -65,6 +66,43 @@ def _check_ports(service: ServiceConfig, node: Node, problems: Problems) -> None
     for index, config in enumerate(service.checks):
         if config.check.uses_port and not config.check.aim(portless.key).port:
             problems.add(node.value[index], f"must have a port: the destination {portless.name} has none")
+
+
+def check_steering(service: ServiceConfig, node: Node, table: str, problems: Problems) -> None:
+    """Note checks via the service's address that can't be led from there to a destination."""
+    checks = child(node, "checks")
+    if not isinstance(checks.value, tuple) or not problems.none_at(checks.path):
+        return
+    for config, one in zip(service.checks, checks.value, strict=True):
+        if config.check.via == "vip":
+            _check_steered(config.check, service, _options_of(one), table, problems)
+
+
+def _check_steered(check: Check, service: ServiceConfig, options: Node, table: str, problems: Problems) -> None:
+    via, address, source = (child(options, name) for name in ("via", "address", "source"))
+    family = service.key.family
+    vip = check.address or service.key.address
+    masqueraded = any(one.forwarding is Forwarding.MASQUERADE for one in service.destinations.values())
+    others = [one for one in service.destinations.values() if one.key.family is not family]
+    if table != "kernel":
+        problems.add(via, f"vip needs director.table: kernel, which leads the check to each destination; it is {table}")
+    if not check.steerable:
+        problems.add(
+            via, f"must be destination: what {check.name} sends is not led anywhere from the service's address"
+        )
+    if service.key.protocol == Transport.UDP and masqueraded:
+        problems.add(via, "must be destination: the kernel can't tell masqueraded datagrams of several checks apart")
+    for option in ("interface", "fwmark"):
+        if getattr(check, option) is not None:
+            problems.add(child(options, option), "must be left out: via: vip has a mark and a way of its own")
+    if not vip:
+        problems.add(options, "must have an address: via: vip goes to the service's own, and a fwmark service has none")
+    elif (Family.IPV6 if ":" in vip else Family.IPV4) is not family:
+        problems.add(address, f"must be {family} like the service")
+    elif check.source is None and others:
+        problems.add(via, f"needs a source: the destination {others[0].name} is not {family} like the service")
+    elif check.source == vip:
+        problems.add(source, "must be another address than the service's: a realserver would answer to itself")
 
 
 def warn(service: ServiceConfig, node: Node, warnings: Problems) -> None:
@@ -178,13 +216,18 @@ def _dependencies(
     if not isinstance(checks.value, tuple) or not problems.none_at(checks.path):
         return
     for config, one in zip(service.checks, checks.value, strict=True):
-        options = next(iter(one.value.values())) if isinstance(one.value, dict) else one
+        options = _options_of(one)
         layers = (options, child(node, "check"), child(defaults, "check"))
         places = (child(layer, "depends_on") for layer in layers)
         place = next((place for place in places if place.value is not None), node)
         if config.depends_on and problems.none_at(place.path):
             items = place.value if isinstance(place.value, tuple) else (place,)
             yield from zip(config.depends_on, items, strict=True)
+
+
+def _options_of(check: Node) -> Node:
+    """Return where a check's options stand: `tcp` has none."""
+    return next(iter(check.value.values())) if isinstance(check.value, dict) else check
 
 
 def _way(start: str, end: str, ahead: Mapping[str, Iterable[str]]) -> tuple[str, ...]:

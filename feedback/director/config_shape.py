@@ -138,6 +138,7 @@ class DirectorShape(msgspec.Struct, frozen=True, kw_only=True):
     on_exit: Literal["keep", "clear"] = "keep"
     state_file: str | None = None
     token_file: str | None = None
+    probe_marks: Annotated[int, msgspec.Meta(ge=1, le=2**32 - 2**24)] = 0x10000000
 
 
 class FileShape(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from errno import errorcode
 
 import msgspec
 
-from feedback.director import dependencies, estimate, health, hints
+from feedback.director import dependencies, estimate, health, hints, steering
 from feedback.director.agents import Agents, AgentView
 from feedback.director.config import DestinationConfig, DirectorConfig, ServiceConfig
 from feedback.director.control import UnknownNameError
@@ -25,6 +25,7 @@ from feedback.director.retry import Retries, subject, table_after
 from feedback.director.snapshot import Snapshot
 from feedback.director.state import State
 from feedback.director.state_file import StateError, save_state
+from feedback.director.steering import Ways
 from feedback.director.story import Story
 from feedback.director.table.contract import Refusal, Table
 from feedback.director.view import Known, view_service
@@ -50,7 +51,8 @@ class Moment(msgspec.Struct, frozen=True):
 class Director:
     """Everything between the checks, the agents and the table. Implements `feedback.director.control.Control`.
 
-    `load` reads the configuration file again. `now` returns monotonic seconds.
+    `load` reads the configuration file again. `now` returns monotonic seconds. `steers`: whether what is in `table` is
+    where checks' packets go by.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Director:
         events: EventLog,
         state: State,
         now: Callable[[], float] = time.monotonic,
+        steers: bool = True,
     ) -> None:
         self.config = config
         self.counts = Counts(prober.counts)
@@ -75,6 +78,8 @@ class Director:
         self._state = state
         self._now = now
         self._controllers = {name: ServiceController(service) for name, service in config.services.items()}
+        self._ways = steering.ways(config)
+        self._steers = steers
         self._retries = Retries()
         self._story = Story(events)
         self._moment = Moment(config, {}, {}, {})
@@ -85,7 +90,7 @@ class Director:
     async def start(self) -> None:
         """Adopt the table as it is, begin to check, and tick once. Raises TableError and StateError."""
         observed = await self._table.read()
-        self._keep(owned=self._state.owned | self.config.service_keys())
+        self._keep(owned=self._state.owned | _own_keys(self.config, self._ways))
         self._configure_prober(observed)
         self._events.record("config", f"director {self.config.name} has started with {self.config.size()}")
         await self.tick()
@@ -168,7 +173,10 @@ class Director:
 
     async def _take(self, config: DirectorConfig) -> None:
         """Go on with a new configuration: what is the same in it keeps its health, weights and admin state."""
-        self._keep_now(msgspec.structs.replace(self._state, owned=self._state.owned | config.service_keys()))
+        ways = steering.ways(config)
+        owned = self._state.owned | _own_keys(config, ways)
+        self._keep_now(msgspec.structs.replace(self._state, owned=owned))
+        self._ways = ways
         kept = self._controllers
         self._controllers = {}
         for name, service in config.services.items():
@@ -192,7 +200,12 @@ class Director:
                 in_table=there is not None and (there.weight > 0 or drained), service_in_table=state is not None
             )
 
-        self._prober.configure(dict(_probes(self.config)), first)
+        self._open_ways(observed)
+        self._prober.configure(dict(_probes(self.config, self._ways)), first)
+
+    def _open_ways(self, table: TableState) -> None:
+        """Let those checks run whose packets are led where they should go."""
+        self._prober.marks = steering.standing(self._ways, table) if self._steers else frozenset()
 
     async def _tick(self) -> None:
         started = time.perf_counter()
@@ -208,6 +221,7 @@ class Director:
                 await asyncio.sleep(0)  # a thousand services must not hold the checks up
             self._story.tell_health(known)
             table = await self._reconcile(desired, observed, now)
+            self._open_ways(table)
         except TableError as error:
             self._fail(str(error))
             return
@@ -218,7 +232,7 @@ class Director:
 
     async def _reconcile(self, desired: Mapping[str, DesiredService], observed: TableState, now: float) -> TableState:
         """Make the table what it should be. Return it as it is afterwards."""
-        wanted = {one.state.service.key: one.state for one in desired.values()}
+        wanted = {one.state.service.key: one.state for one in desired.values()} | steering.wanted(self._ways)
         planned = plan(wanted, observed, self._state.owned)
         operations = self._retries.due(planned, now)
         refusals = await self._table.apply(operations) if operations else ()
@@ -275,7 +289,7 @@ class Director:
 
     def _settle_state(self, table: TableState) -> None:
         """Keep what hosts asked for, and forget services that are out of the configuration and out of the table."""
-        owned = self.config.service_keys() | (self._state.owned & table.keys())
+        owned = _own_keys(self.config, self._ways) | (self._state.owned & table.keys())
         try:
             self._keep(owned=owned)
         except StateError as error:  # the table is right all the same; what is kept is only late
@@ -304,14 +318,21 @@ def agent_names(config: DirectorConfig) -> frozenset[str]:
     )
 
 
-def _probes(config: DirectorConfig) -> Iterator[tuple[ProbeKey, ProbeConfig]]:
+def _own_keys(config: DirectorConfig, ways: Ways) -> frozenset[ServiceKey]:
+    """Return the keys of everything that the configuration puts into the table."""
+    return config.service_keys() | {way.key for way in ways.values()}
+
+
+def _probes(config: DirectorConfig, ways: Ways) -> Iterator[tuple[ProbeKey, ProbeConfig]]:
     for service in config.services.values():
         vip = None if service.key.fwmark else Endpoint(service.key.address, service.key.port)
         checks = [(check, dependencies.resolve(check, config.services)) for check in service.checks]
         for destination in service.destinations.values():
             target = Target(destination.key, destination.name, service.name, destination.base_weight, vip)
+            way = ways.get((service.name, destination.name))
             for check, needs in checks:
-                yield ProbeKey(service.name, destination.name, check.name), ProbeConfig(check, target, needs)
+                its_target = steering.target_via(way, target) if steering.is_steered(check.check) else target
+                yield ProbeKey(service.name, destination.name, check.name), ProbeConfig(check, its_target, needs)
 
 
 def _utilization(agent: AgentView, service: ServiceConfig, now: float) -> float | None:

@@ -1,5 +1,6 @@
 """What `--check-config` shows: the changes that lead from the table as it is to all destinations in use. Pure."""
 
+from feedback.director import steering
 from feedback.director.config import DirectorConfig
 from feedback.director.desired import MemberInput, decide
 from feedback.director.plan import describe, plan
@@ -25,9 +26,10 @@ def outlook(config: DirectorConfig, state: State, observed: TableState) -> list[
             for destination in service.destinations.values()
         ]
         wanted[service.key] = decide(service, members, observed.get(service.key)).state
+    wanted |= steering.wanted(steering.ways(config))
     names = names_of(config)
     lines = []
-    for operation in plan(wanted, observed, state.owned | config.service_keys()):
+    for operation in plan(wanted, observed, state.owned | wanted.keys()):
         key, at = subject(operation)
         before = observed[key].destinations.get(at) if at is not None and key in observed else None
         lines.append(describe(operation, names.get((key, None), str(key)), names.get((key, at), str(at)), before))

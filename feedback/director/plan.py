@@ -67,7 +67,7 @@ def _plan_service(desired: ServiceState, observed: ServiceState | None) -> Itera
     """Return one service's operations: itself, then destinations added, raised or changed, quiesced, deleted."""
     if observed is None:
         yield AddService(desired.service)
-    elif canonical(desired.service) != canonical(observed.service):
+    elif _differs(desired.service, observed.service):
         yield SetService(desired.service)
     key = desired.service.key
     have = observed.destinations if observed is not None else {}
@@ -77,6 +77,12 @@ def _plan_service(desired: ServiceState, observed: ServiceState | None) -> Itera
     yield from (SetDestination(key, destination) for destination in changed if destination.weight)
     yield from (SetDestination(key, destination) for destination in changed if not destination.weight)
     yield from (DeleteDestination(key, at) for at in sorted(have.keys() - want.keys()))
+
+
+def _differs(desired: VirtualService, observed: VirtualService) -> bool:
+    """Say whether settings are to be changed. One packet at a time is nobody's wish to end: others may have set it."""
+    one_packet = desired.one_packet or observed.one_packet
+    return canonical(msgspec.structs.replace(desired, one_packet=one_packet)) != canonical(observed)
 
 
 def canonical(service: VirtualService) -> VirtualService:
@@ -107,7 +113,8 @@ def describe(operation: Operation, service: str, destination: str = "", before: 
 
 def _settings(service: VirtualService) -> str:
     persistence = f" persistence {service.persistence_seconds}s" if service.persistence_seconds else ""
-    return f"{service.key} {service.scheduler}{persistence}"
+    one_packet = " one packet" if service.one_packet else ""
+    return f"{service.key} {service.scheduler}{persistence}{one_packet}"
 
 
 def _changes(after: Destination, before: Destination | None) -> str:

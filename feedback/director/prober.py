@@ -11,6 +11,7 @@ its own dependencies.
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 
 import msgspec
@@ -23,8 +24,12 @@ from feedback.director.dependencies import Need
 from feedback.director.health import CheckHealth
 from feedback.director.schedule import Wheel, first_start, next_start, until_next_slot
 from feedback.engine.kept import Kept
+from feedback.errors import Reason
 from feedback.model import CheckResult, Outcome
 from feedback.net import Target
+
+ASTRAY = CheckResult(Outcome.UNKNOWN, Reason.LOCAL, "the table has no way to the destination via the vip", 0.0)
+"""Of a probe that some destination would answer, and not the one that it is for."""
 
 
 class ProbeKey(msgspec.Struct, frozen=True):
@@ -140,7 +145,7 @@ class Prober:
     """Keeps the health of every configured check, and one probe for those that are the same.
 
     `changed` is called when that changes what may be in the table. `counts` holds the finished runs by type and
-    outcome.
+    outcome. `marks` are those by which packets are led to a realserver now: without its mark no steered probe starts.
     """
 
     def __init__(self, runner: Runner, now: Callable[[], float], changed: Callable[[], None]) -> None:
@@ -151,6 +156,7 @@ class Prober:
         self._probes: dict[RunKey, Probe] = {}
         self._wheel: Wheel[Probe] = Wheel(now())
         self.counts: Counter[tuple[str, str]] = Counter()
+        self.marks: AbstractSet[int] = frozenset()
 
     def configure(self, wanted: Mapping[ProbeKey, ProbeConfig], start: Callable[[ProbeKey], CheckHealth]) -> None:
         """Check what is wanted from now on. A probe that goes on keeps its place in time, whoever takes its results.
@@ -195,7 +201,12 @@ class Prober:
             self._start(probe)
 
     def _start(self, probe: Probe) -> None:
-        if not probe.gone:  # removed or replaced since it was put on the wheel
+        if probe.gone:  # removed or replaced since it was put on the wheel
+            return
+        steering = probe.target.steering
+        if steering is not None and steering.fwmark not in self.marks:
+            self._finished(probe, ASTRAY)
+        else:
             probe.handle = self._runner.start(probe.check, probe.target, probe.timeout_seconds, probe.done, probe.kept)
 
     def _finished(self, probe: Probe, result: CheckResult) -> None:

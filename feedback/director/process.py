@@ -49,7 +49,14 @@ async def run_director(load: Callable[[], DirectorConfig], config: DirectorConfi
         engine = stack.enter_context(contextlib.closing(Engine(asyncio.get_running_loop())))
         prober = Prober(Runner(engine), time.monotonic, lambda: director.wake())  # noqa: PLW0108 - made below
         director = Director(
-            config, load=read_again, table=table, prober=prober, agents=agents, events=events, state=state
+            config,
+            load=read_again,
+            table=table,
+            prober=prober,
+            agents=agents,
+            events=events,
+            state=state,
+            steers=not dry_run,
         )
         receiver = Receiver(agents, director.wake, time.monotonic, config.token)
         app = make_app(director, receiver, director.counts, config.token)

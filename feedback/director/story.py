@@ -173,8 +173,9 @@ class Story:
             return mended
         if destination == FALLBACK and desired is not None:
             return "no destination is usable" if desired.fallback else "a destination is usable again"
-        if desired is None or destination not in desired.cause:
-            return "it is no longer in the configuration"
+        if desired is None or destination not in desired.cause:  # a probe's way, which asks for nobody's health
+            gone = isinstance(operation, DeleteDestination)
+            return "it is no longer in the configuration" if gone else "as configured"
         if isinstance(operation, AddDestination) and destination in desired.usable:
             return "its checks pass"  # its load says at what weight, and not why
         return desired.cause[destination]

@@ -11,6 +11,7 @@ from feedback.director.desired import DesiredService
 from feedback.director.health import CheckHealth
 from feedback.director.retry import Subject
 from feedback.director.snapshot import CheckView, DestinationView, ServiceView
+from feedback.director.steering import ways
 from feedback.model import Counters, Endpoint, Outcome, ServiceKey, ServiceState
 
 FALLBACK = "fallback"
@@ -59,6 +60,9 @@ def names_of(config: DirectorConfig) -> dict[Subject, str]:
             names[service.key, service.fallback] = FALLBACK
         for destination in service.destinations.values():
             names[service.key, destination.key] = destination.name
+    for way in ways(config).values():
+        names[way.key, None] = way.name
+        names[way.key, way.at] = way.destination.name
     return names
 
 

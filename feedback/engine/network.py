@@ -12,6 +12,7 @@ from feedback.engine.datagrams import UdpSocket
 from feedback.engine.icmp import IcmpSocket
 from feedback.engine.kept import Kept, ReusableTcp
 from feedback.engine.poller import Engine
+from feedback.engine.steer import refuse_datagrams, steer
 from feedback.engine.stream import TcpStream
 from feedback.engine.waiting import Awaited
 from feedback.model import Endpoint
@@ -64,7 +65,10 @@ class Network(abc.ABC):
     def connect_udp(self, target: Target | Endpoint, *, privileged_port: bool = False) -> UdpSocket:
         """Open a UDP socket connected to the target."""
         endpoint = endpoint_of(target)
-        self.awaited = datagrams = UdpSocket(self, endpoint, self._egress_to(endpoint, privileged_port))
+        egress = self._egress_to(endpoint, privileged_port)
+        if egress is not None:
+            refuse_datagrams(egress.steering)
+        self.awaited = datagrams = UdpSocket(self, endpoint, egress)
         return datagrams
 
     def connect_icmp(self, target: Target | Endpoint) -> IcmpSocket:
@@ -76,6 +80,8 @@ class Network(abc.ABC):
     def _egress_to(self, endpoint: Endpoint, privileged_port: bool = False) -> Egress | None:
         """Return how packets to an endpoint leave this host. Third parties are reached as the host decides."""
         egress = self.egress if endpoint.address == self.target.endpoint.address else None
+        if egress is not None and egress.steering is not None:
+            egress = steer(egress.source, egress.steering, endpoint)
         return msgspec.structs.replace(egress or Egress(), privileged_port=True) if privileged_port else egress
 
     async def run(self, command: Sequence[str], environment: Mapping[str, str], limit: int) -> Completed:

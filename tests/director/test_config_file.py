@@ -322,7 +322,7 @@ def test_ten_mistakes_are_ten_lines(refuse: Refuse) -> None:
         ),
         (
             "director.yaml:3: director.colour: unknown key; "
-            "known keys: listen, name, on_exit, state_file, table, token_file"
+            "known keys: listen, name, on_exit, probe_marks, state_file, table, token_file"
         ),
         "director.yaml:5: defaults.check.interval: must have a unit, like 2s",
         "director.yaml:9: services.web.schedular: unknown key; did you mean scheduler?",

@@ -312,7 +312,7 @@ def test_a_check_of_two_services_at_one_place_runs_once_and_both_follow() -> Non
 def test_a_check_is_told_the_base_weight_and_the_address_of_its_service() -> None:
     marked = service(name="ftp", key=ServiceKey.marked(21, Family.IPV4), destinations=destinations(1))
     wanted = config(service(destinations=destinations(1, base_weight=50)), marked)
-    targets = {key.service: probe.target for key, probe in _probes(wanted)}
+    targets = {key.service: probe.target for key, probe in _probes(wanted, {})}
     assert (targets["web"].base_weight, targets["web"].vip) == (50, Endpoint("192.0.2.10", 80))
     assert (targets["ftp"].base_weight, targets["ftp"].vip) == (100, None)
     assert (targets["web"].service, targets["web"].destination) == ("web", "rs1")

@@ -60,8 +60,9 @@ ADDRESS_FAMILY = 11
 STATISTICS = 12
 TOTAL_CONNECTIONS = 1  # IPVS_STATS_ATTR_CONNS
 
-PERSISTENT = 0x1
-"""The one service flag that is ours. Others are left as they are; the kernel adds some of its own, like "hashed"."""
+PERSISTENT, ONE_PACKET = 0x1, 0x4
+"""The service flags that are ours, the second only where it is wanted. Others are left as they are; the kernel adds
+some of its own, like "hashed"."""
 
 FAMILIES = {Family.IPV4: 2, Family.IPV6: 10}
 FULL_PREFIXES = {Family.IPV4: 32, Family.IPV6: 128}
@@ -164,10 +165,15 @@ def _service(service: VirtualService) -> bytes:
         SERVICE,
         _service_key(service.key)
         + pack(SERVICE_SCHEDULER, service.scheduler.encode() + b"\0")
-        + pack(SERVICE_FLAGS, FLAGS.pack(PERSISTENT if service.persistence_seconds else 0, PERSISTENT))
+        + pack(SERVICE_FLAGS, _flags(service))
         + pack(SERVICE_TIMEOUT, U32.pack(service.persistence_seconds))
         + pack(SERVICE_NETMASK, _netmask(service)),
     )
+
+
+def _flags(service: VirtualService) -> bytes:
+    ours = ONE_PACKET if service.one_packet else 0
+    return FLAGS.pack(ours | (PERSISTENT if service.persistence_seconds else 0), ours | PERSISTENT)
 
 
 def _netmask(service: VirtualService) -> bytes:
@@ -213,9 +219,10 @@ def decode_service(payload: bytes) -> VirtualService:
         endpoint = _decode_endpoint(address, port, family)
         key = ServiceKey(family, _decode_protocol(protocol), endpoint.address, endpoint.port)
     name = scheduler.rstrip(b"\0").decode(errors="replace")
+    one_packet = bool(flags & ONE_PACKET)
     if not flags & PERSISTENT:
-        return VirtualService(key, name)
-    return VirtualService(key, name, seconds, _decode_prefix(mask, family))
+        return VirtualService(key, name, one_packet=one_packet)
+    return VirtualService(key, name, seconds, _decode_prefix(mask, family), one_packet)
 
 
 def _decode_prefix(mask: int, family: Family) -> int | None:
