@@ -14,13 +14,10 @@ from typing import NoReturn
 
 import msgspec
 
-from feedback import __version__
+from feedback import __version__, extras
 from feedback.errors import ConfigError, FeedbackError
 
 DEBUG_VARIABLE = "FEEDBACK_DEBUG"
-DIRECTOR_EXTRA = frozenset({"aiohttp", "asyncssh", "dns", "h2", "prometheus_client", "rich", "uvloop"})
-"""What `lvs-feedback[director]` brings: without it these can't be imported."""
-
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
@@ -123,9 +120,8 @@ def _say(sentence: str, status: int) -> int:
 
 
 def _explain(name: str, error: Exception, status: int, *, debug: bool) -> int:
-    missing = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
-    if missing in DIRECTOR_EXTRA:
-        return _say(f"feedback {name} needs the director extra: pip install 'lvs-feedback[director]'", status)
+    if sentence := extras.lacking(error):
+        return _say(f"feedback {name} {sentence}", status)
     if debug or os.environ.get(DEBUG_VARIABLE, "0") not in {"", "0"}:
         traceback.print_exception(error)
     words = " ".join(f"{type(error).__name__}: {error}".split())

@@ -2,14 +2,20 @@
 
 A built-in plugin is found by the name of its module, or of its script, so that an agent imports the sources it uses and
 no others. Where the kind is replaceable, the entry points of that name are looked at before.
+
+A plugin may need a library that is not installed, or have a bug. Whoever asks for that plugin is told; the others are
+there all the same.
 """
 
 import contextlib
 import importlib
+import importlib.util
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from feedback import extras
 from feedback.errors import PluginError
 from feedback.plugin import Plugin
 
@@ -43,17 +49,22 @@ class Registry(Generic[PluginT]):
         if name not in registered:
             self._import_named(name)
         if name not in registered:
-            self._import_all()
-        try:
-            return registered[name]
-        except KeyError:
-            known = ", ".join(sorted(registered))
-            raise PluginError(f'there is no {self.kind} "{name}"; there are: {known}') from None
+            broken = self._import_all()
+            if name in broken:
+                raise PluginError(broken[name])
+            if name not in registered:
+                known = ", ".join(sorted(registered.keys() | broken.keys()))
+                raise PluginError(f'there is no {self.kind} "{name}"; there are: {known}')
+        return registered[name]
 
     def all(self) -> dict[str, type[PluginT]]:
-        """Return every plugin by name, sorted. Raises PluginError when one of them can't be imported."""
+        """Return every plugin that can be imported, by name, sorted. Of the others, `broken` tells."""
         self._import_all()
         return dict(sorted(self._registered().items()))
+
+    def broken(self) -> dict[str, str]:
+        """Return why plugins can't be used, a sentence for each, by name, sorted."""
+        return dict(sorted(self._import_all().items()))
 
     def _kind(self) -> type[Plugin]:
         module, _, name = self._base.partition(":")
@@ -80,20 +91,30 @@ class Registry(Generic[PluginT]):
         else:
             self._load_named(name)
 
-    def _import_all(self) -> None:
+    def _import_all(self) -> dict[str, str]:
+        """Import whatever can be, and return why the rest can't. What replaces a built-in plugin makes up for it."""
+        built_in: dict[str, str] = {}
+        outside: dict[str, str] = {}
         for module in self._modules():
-            self._import(module)
+            try:
+                self._import(module)
+            except PluginError as error:
+                built_in |= dict.fromkeys(_declared_in(f"{self._package}.{module}"), str(error))
         for script in self._script_names():
-            self._define(script)
+            with _noting(script, built_in):
+                self._define(script)
         for entry in _entry_points(group=self._group):
-            self._load(entry)
+            with _noting(entry.name, outside):
+                self._load(entry)
+        registered = self._registered()
+        return {name: why for name, why in built_in.items() if name not in registered} | outside
 
     def _import(self, module: str) -> None:
-        with self._importing(f"{self._package}.{module}"):
+        with self._importing(module, f"{self._package}.{module}"):
             importlib.import_module(f"{self._package}.{module}")
 
     def _define(self, script: str) -> None:
-        with self._importing(f'"{script}", a script,'):
+        with self._importing(script, f'"{script}", a script,'):
             importlib.import_module(self._scripts).define(script)
 
     def _load_named(self, name: str) -> None:
@@ -101,7 +122,7 @@ class Registry(Generic[PluginT]):
             self._load(entry)
 
     def _load(self, entry: "EntryPoint") -> None:
-        with self._importing(f'"{entry.name}" of {entry.value}'):
+        with self._importing(entry.name, f'"{entry.name}" of {entry.value}'):
             plugin = entry.load()
         if self._registered().get(entry.name) is not plugin:
             raise PluginError(
@@ -109,14 +130,40 @@ class Registry(Generic[PluginT]):
             )
 
     @contextlib.contextmanager
-    def _importing(self, what: str) -> Iterator[None]:
+    def _importing(self, name: str, what: str) -> Iterator[None]:
         """Say in one sentence which import failed; a plugin may fail in any way."""
         try:
             yield
         except PluginError:
             raise
         except Exception as error:
+            if sentence := extras.lacking(error):
+                raise PluginError(f"{self.kind} {name} {sentence}") from error
             raise PluginError(f"{self.kind} {what} can't be imported: {type(error).__name__}: {error}") from error
+
+
+@contextlib.contextmanager
+def _noting(name: str, broken: MutableMapping[str, str]) -> Iterator[None]:
+    """Go on where a plugin can't be imported, and note why."""
+    try:
+        yield
+    except PluginError as error:
+        broken[name] = str(error)
+
+
+def _declared_in(module: str) -> list[str]:
+    """Return the names of the plugins in a module that can't be imported, as its source has them."""
+    import ast  # noqa: PLC0415 - an agent whose sources can be imported never needs it
+
+    spec = importlib.util.find_spec(module)
+    source = Path(spec.origin).read_text() if spec and spec.origin else ""
+    return [
+        str(keyword.value.value)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ClassDef)
+        for keyword in node.keywords
+        if keyword.arg == "name" and isinstance(keyword.value, ast.Constant)
+    ]
 
 
 def _entry_points(group: str, name: str | None = None) -> "EntryPoints":

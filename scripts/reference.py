@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from feedback.checks.check import Check
-from feedback.commands.plugins import Description, known_plugins
+from feedback.commands.plugins import Description, broken_plugins, known_plugins
 from feedback.director.config_shape import CadenceShape
+from feedback.errors import PluginError
 from feedback.options import Option, describe
 
 DIRECTORY = Path(__file__).parents[1] / "docs" / "reference"
@@ -50,6 +51,8 @@ def pages() -> Mapping[str, str]:
     """Return the text of every page by its file name."""
     common = {option.name for option in describe(Check)}
     checks = [plugin for plugin in known_plugins() if plugin.kind == "check"]
+    if broken := broken_plugins():
+        raise PluginError("\n".join(plugin.why for plugin in broken))
     index = HEAD + "".join(f"| [`{one.name}`]({one.name}.md) | {summary(one.doc)} |\n" for one in checks)
     shared = COMMON + _table(describe(Check)) + TIMING + _table(describe(CadenceShape))
     return {"index.md": index, "common.md": shared} | {f"{one.name}.md": _page(one, common) for one in checks}

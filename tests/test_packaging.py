@@ -1,7 +1,11 @@
 """What is shipped: the wheel that `pip install .` makes, built here without a network."""
 
+import importlib.util
+import json
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from email.message import Message
 from email.parser import HeaderParser
 from pathlib import Path
@@ -23,6 +27,34 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> ZipFile:
     subprocess.run([sys.executable, "-m", "pip", "wheel", *options, str(ROOT)], check=True, timeout=50)
     (path,) = directory.glob("*.whl")
     return ZipFile(path)
+
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def base(wheel: ZipFile, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Return what runs the command `feedback` as the wheel has it, with the libraries of the base and no others."""
+    directory = tmp_path_factory.mktemp("base")
+    wheel.extractall(directory)
+    for module in ("msgspec", "yaml", "wsproto", "h11"):  # wsproto needs h11
+        spec = importlib.util.find_spec(module)
+        assert spec is not None
+        assert spec.origin is not None
+        (directory / module).symlink_to(Path(spec.origin).parent)
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-S", "-m", "feedback", *words],  # -S: what is installed beside is not seen
+            cwd=directory,
+            env={**os.environ, "PYTHONPATH": str(directory)},
+            capture_output=True,
+            text=True,
+            timeout=50,
+            check=False,
+        )
+
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +112,44 @@ def test_every_file_of_the_package_is_in_the_wheel_and_nothing_else(wheel: ZipFi
     assert shipped == sources
     assert "feedback/py.typed" in shipped
     assert "feedback/director/static/index.html" in shipped
+
+
+NEEDS = "needs the director extra: pip install 'lvs-feedback[director]'"
+
+
+def test_with_the_base_alone_the_list_of_plugins_shows_what_can_be_used_and_names_the_rest(base: Run) -> None:
+    listing = base("plugins")
+    assert (listing.returncode, listing.stderr) == (0, "")
+    lines = listing.stdout.splitlines()
+    assert {"check http", "check imap", "source cpu"} <= set(lines)
+    assert f"check dns {NEEDS}" in lines
+    broken = {plugin["name"]: plugin["why"] for plugin in json.loads(base("plugins", "--json").stdout)["broken"]}
+    assert {why.partition(" needs ")[2] for why in broken.values()} == {NEEDS.partition("needs ")[2]}
+    assert "dns" in broken
+
+
+def test_with_the_base_alone_a_plugin_of_the_extra_names_it_and_every_other_is_shown(base: Run) -> None:
+    shown = base("plugins", "dns")
+    assert (shown.returncode, shown.stderr) == (1, f"feedback plugins: check dns {NEEDS}\n")
+    for name, plugin in (("http", "check http"), ("cpu", "source cpu"), ("equalize", "policy equalize")):
+        assert base("plugins", name).stdout.startswith(f"{plugin}\n")
+
+
+def test_with_the_base_alone_checks_are_made_but_those_of_the_extra(base: Run) -> None:
+    refused = base("check", "tcp", "127.0.0.1:1")
+    assert (refused.returncode, refused.stderr) == (2, "")
+    assert refused.stdout.startswith("FAIL tcp 127.0.0.1:1: refused: ")
+    lacking = base("check", "dns", "127.0.0.1:1", "name=example.com")
+    assert (lacking.returncode, lacking.stderr) == (3, f"feedback check: check dns {NEEDS}\n")
+    unknown = base("check", "nothing", "127.0.0.1:1")
+    assert 'there is no check "nothing"; there are: chat, dns, ' in unknown.stderr
+
+
+def test_with_the_base_alone_the_agent_runs_and_the_director_names_its_extra(base: Run, tmp_path: Path) -> None:
+    config = tmp_path / "agent.yaml"
+    config.write_text("agent: {name: rs1, directors: ['ws://127.0.0.1:1/agent']}\nmetrics: {load: {}}\n")
+    agent = base("agent", "--config", str(config), "--once")
+    assert (agent.returncode, agent.stderr) == (0, "")
+    assert json.loads(agent.stdout)["metrics"]["load"] >= 0
+    director = base("director", "--config", str(config))
+    assert (director.returncode, director.stderr) == (1, f"feedback director {NEEDS}\n")
