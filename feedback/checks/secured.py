@@ -58,7 +58,7 @@ class TlsCheck(Check):
         connection of the same check whose session to resume.
         """
         if not stream.reused:
-            await stream.start_tls(self._context, name or self.server_name(target), resume)
+            await stream.start_tls(self._context, name or self.server_name(target), resume=resume)
         return expiry(stream)
 
 
