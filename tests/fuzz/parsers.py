@@ -20,6 +20,7 @@ from feedback.checks.codecs import (
     http_redirect,
     json_pointer,
     mount3,
+    mqtt_packet,
     nfs3,
     nfs4,
     ntp_packet,
@@ -183,6 +184,14 @@ PARSERS: Mapping[str, Parser] = {
     "sip response": Parser(
         lambda data: (sip_message.read_response(data), sip_message.body_length(data)),
         (b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP a;\r\n branch=z9hG4bK1\r\ni: 1\r\nCSeq: 1 OPTIONS\r\nl: 0\r\n\r\n",),
+    ),
+    "mqtt acknowledgement": Parser(
+        lambda data: mqtt_packet.read_connack(mqtt_packet.Packet(mqtt_packet.CONNACK, 0, data), 5),
+        (b"\0\x87\x05\x1f\0\x02no", b"\0\0\0"),
+    ),
+    "mqtt message": Parser(
+        lambda data: mqtt_packet.read_publish(mqtt_packet.Packet(mqtt_packet.PUBLISH, 1, data), 5),
+        (b"\0\x03a/b\x02\x01\x01hello",),
     ),
     "icmp echo": Parser(
         lambda data: echo.reply(Family.IPV4, echo.without_ip_header(data), None),
