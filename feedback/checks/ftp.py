@@ -11,7 +11,7 @@ from feedback.checks.credentials import Password
 from feedback.checks.ftp_dialogue import Control, Received, accept
 from feedback.checks.http_content import parse_digest
 from feedback.checks.matching import regex
-from feedback.checks.tls import TlsCheck
+from feedback.checks.secured import TlsCheck
 from feedback.errors import CheckFailed, LocalFault, Reason
 from feedback.model import Endpoint, Family
 from feedback.net import Net, Target
@@ -165,7 +165,8 @@ class FtpCheck(TlsCheck, name="ftp"):
         if self.file is not None:
             accept(await control.ask("TYPE I"))
             algorithm = self._digest.algorithm if self._digest else ""
-            self._compare_file(file := await self._receive(control, f"RETR {self.file}", algorithm))
+            file = await self._receive(control, f"RETR {self.file}", algorithm)
+            self._compare_file(file)
             words.append(f"{self.file} has {_count(file.size, 'byte')}")
         if self.directory is not None:
             accept(await control.ask(f"CWD {self.directory}"))

@@ -45,6 +45,6 @@ def pyftpdlib(
     (root / "alive.txt").write_bytes(ALIVE)
     endpoint = Endpoint(address, process.free_port())
     words = [address, str(endpoint.port), str(root), str(pair.certificate), str(pair.key), USER, PASSWORD, GREETING]
-    command = [PYTHON, "-c", PROGRAM, *words]
+    command = [PYTHON, "-I", "-c", PROGRAM, *words]
     with process.running(command, directory, process.accepts(endpoint)) as server:
         yield endpoint, server

@@ -1,7 +1,8 @@
 """A real FTP server for tests: vsftpd, for anonymous users, with one file to fetch and one directory to list."""
 
 import contextlib
-import getpass
+import os
+import pwd
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ SETTINGS = {
     "seccomp_sandbox": "NO",
     "isolate": "NO",
     "isolate_network": "NO",
-    "ftp_username": getpass.getuser(),
+    "ftp_username": pwd.getpwuid(os.geteuid()).pw_name,
     "anonymous_enable": "YES",
     "local_enable": "NO",
     "max_per_ip": "0",
