@@ -99,6 +99,7 @@ ROOMS: Mapping[str, Room] = {
             "feedback.checks.mysql",
             "feedback.checks.ntp",
             "feedback.checks.postgresql",
+            "feedback.checks.radius",
             "feedback.checks.redis",
             "feedback.checks.mqtt",
             "feedback.checks.mqtts",
