@@ -7,6 +7,8 @@ ARGS ?=
 
 # program:package, for what the lab runs besides Python, and the tests and benchmarks besides the lab
 LAB := linux.uml:user-mode-linux tcc:tcc modprobe:kmod ip:iproute2 tc:iproute2 ipvsadm:ipvsadm
+# PostgreSQL's server is not on PATH, but in a directory of its version
+POSTGRES := $(lastword postgres $(wildcard /usr/lib/postgresql/*/bin/postgres))
 PEERS := nginx:nginx-light haproxy:haproxy openssl:openssl \
 	postfix:postfix /usr/lib/dovecot/lmtp:dovecot-lmtpd /usr/lib/dovecot/submission:dovecot-submissiond \
 	/usr/lib/dovecot/imap:dovecot-imapd /usr/lib/dovecot/pop3:dovecot-pop3d \
@@ -15,9 +17,10 @@ PEERS := nginx:nginx-light haproxy:haproxy openssl:openssl \
 	rpcbind:rpcbind rpc.nfsd:nfs-kernel-server ganesha.nfsd:nfs-ganesha-mem \
 	vsftpd:vsftpd /usr/lib/python3/dist-packages/pyftpdlib/__init__.py:python3-pyftpdlib \
 	/usr/lib/python3/dist-packages/OpenSSL/__init__.py:python3-openssl sshd:openssh-server \
-	slapd:slapd mariadbd:mariadb-server-core redis-server:redis-server memcached:memcached \
+	slapd:slapd mariadbd:mariadb-server-core $(POSTGRES):postgresql redis-server:redis-server memcached:memcached \
 	freeradius:freeradius kamailio:kamailio /etc/kamailio/tls.cfg:kamailio-tls-modules \
 	rabbitmq-server:rabbitmq-server mosquitto:mosquitto \
+	/usr/lib/python3/dist-packages/grpc/__init__.py:python3-grpcio websocketd:websocketd \
 	/usr/lib/nagios/plugins/check_http:monitoring-plugins-basic /usr/lib/mon/mon.d/tcp.monitor:mon
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
