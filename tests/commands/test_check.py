@@ -97,6 +97,10 @@ def test_options_and_timeout_reach_the_check_in_any_order(answer: Answer) -> Non
         (["page", "10.2.0.11:80", "path=alive"], 'path: must start with "/"\n'),
         (["page", "10.2.0.11:80", "paht=/alive"], "paht: unknown key; did you mean path?\n"),
         (["page", "10.2.0.11:80", "alive"], '"alive" must be an option and its value, like path=/alive\n'),
+        (
+            ["page", "10.2.0.11:80", "via=vip"],
+            "via: vip goes with a service: only a running director leads a check to one destination\n",
+        ),
         (["page", "10.2.0.11"], '"10.2.0.11" has no port: write it like 192.0.2.10:80 or [2001:db8::10]:80\n'),
         (["page", "10.2.0.11:0"], '"10.2.0.11:0": the port must be a number from 1 to 65535\n'),
         (

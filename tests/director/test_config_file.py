@@ -743,3 +743,62 @@ def test_a_dependency_on_what_is_not_checked_is_a_warning(load: Load) -> None:
 def test_two_configurations_of_one_text_are_equal(load: Load) -> None:
     text = "services: {web: {address: 192.0.2.10:80, checks: [{page: {path: /a}}], destinations: {rs1: 10.2.0.11:80}}}"
     assert load(text) == load(text)
+
+
+WITHOUT_ADDRESS = "must have an address: via: vip goes to the service's own, and a fwmark service has none"
+NOT_LED = "must be destination: what {} sends is not led anywhere from the service's address"
+LEFT_OUT = "must be left out: via: vip has a mark and a way of its own"
+TO_ITSELF = "must be another address than the service's: a realserver would answer to itself"
+NOT_APART = "must be destination: the kernel can't tell masqueraded datagrams of several checks apart"
+OTHER_FAMILY = "address: 192.0.2.10:80\nforwarding: tunnel\ndestinations: {rs1: '[2001:db8:2::11]:80'}\n"
+DATAGRAMS = "address: 192.0.2.10:53\nprotocol: udp\ndestinations: {rs1: 10.2.0.11:53}\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "check", "problem"),
+    [
+        (SMALL, "tcp: {via: proxy}", '.tcp.via: must be destination or vip, not "proxy"'),
+        (SMALL, "icmp: {via: vip}", ".icmp.via: " + NOT_LED.format("icmp")),
+        (SMALL, "exec: {via: vip, command: [/bin/true]}", ".exec.via: " + NOT_LED.format("exec")),
+        (SMALL, "tcp: {via: vip, fwmark: 5}", f".tcp.fwmark: {LEFT_OUT}"),
+        (SMALL, "tcp: {via: vip, interface: eth0}", f".tcp.interface: {LEFT_OUT}"),
+        (SMALL, "tcp: {via: vip, source: 192.0.2.10}", f".tcp.source: {TO_ITSELF}"),
+        (SMALL, "tcp: {via: vip, address: '2001:db8::10'}", ".tcp.address: must be ipv4 like the service"),
+        (MARK, "tcp: {via: vip, port: 80}", f".tcp: {WITHOUT_ADDRESS}"),
+        (MARK, "tcp: {via: vip, address: 192.0.2.10}", ": must have a port: the destination rs1 has none"),
+        (OTHER_FAMILY, "tcp: {via: vip}", ".tcp.via: needs a source: the destination rs1 is not ipv4 like the service"),
+        (DATAGRAMS, "udp: {via: vip, send: x}", f".udp.via: {NOT_APART}"),
+    ],
+)
+def test_what_can_not_go_via_the_vip(refuse_service: Refuse, lines: str, check: str, problem: str) -> None:
+    assert refuse_service(f"{lines}checks:\n  - {check}\n") == [f"web.checks[0]{problem}"]
+
+
+def test_what_goes_via_the_vip_needs_the_kernels_table(load: Load, refuse: Refuse) -> None:
+    text = """\
+        director: {{table: {table}, probe_marks: 0x20000000}}
+        services:
+          web:
+            address: 192.0.2.10:80
+            forwarding: direct
+            checks: [tcp, tcp: {{via: vip, source: 192.0.2.1}}]
+            destinations: {{rs1: 10.2.0.11:80}}
+          ftp:
+            fwmark: 21
+            checks: [tcp: {{via: vip, address: 192.0.2.11, port: 21}}]
+            destinations: {{rs1: 10.2.0.11}}
+        """
+    assert load(text.format(table="kernel")).probe_marks == 0x20000000
+    sentence = "vip needs director.table: kernel, which leads the check to each destination; it is memory"
+    assert refuse(text.format(table="memory")) == [
+        f"director.yaml:6: services.web.checks[1].tcp.via: {sentence}",
+        f"director.yaml:10: services.ftp.checks[0].tcp.via: {sentence}",
+    ]
+
+
+def test_the_marks_of_probes_end_where_marks_do(refuse: Refuse) -> None:
+    service = "{address: 192.0.2.10:80, destinations: {rs1: 10.2.0.1:80}}"
+    text = f"director: {{probe_marks: 0xff000001}}\nservices: {{web: {service}}}"
+    assert refuse(text) == [
+        "director.yaml:1: director.probe_marks: must be from 1 to 4278190080, not 4278190081",
+    ]

@@ -122,6 +122,8 @@ def test_a_wanted_service_that_is_not_owned_is_left_alone() -> None:
         (VirtualService(WEB, "wlc", 60), VirtualService(WEB, "wlc", 60, 24), False),
         (VirtualService(WEB, "wlc", 60), VirtualService(WEB, "wlc", 61), False),
         (VirtualService(WEB, "wlc"), VirtualService(WEB, "rr"), False),
+        (VirtualService(WEB, "rr"), VirtualService(WEB, "rr", one_packet=True), True),
+        (VirtualService(WEB, "rr", one_packet=True), VirtualService(WEB, "rr"), False),
     ],
 )
 def test_settings_that_mean_the_same_are_no_difference(
@@ -137,6 +139,7 @@ def test_settings_that_mean_the_same_are_no_difference(
     [
         (AddService(VirtualService(WEB, "wlc")), None, "web added: tcp 192.0.2.10:80 wlc"),
         (AddService(VirtualService(MARK, "sh", 300)), None, "web added: fwmark 7 ipv4 sh persistence 300s"),
+        (SetService(VirtualService(MARK, "rr", one_packet=True)), None, "web changed: fwmark 7 ipv4 rr one packet"),
         (SetService(VirtualService(WEB, "mh")), None, "web changed: tcp 192.0.2.10:80 mh"),
         (DeleteService(WEB), None, "web deleted"),
         (AddDestination(WEB, at(RS1)), None, "rs1 added to web at weight 100"),

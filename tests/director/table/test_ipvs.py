@@ -249,6 +249,14 @@ def test_only_the_flag_that_is_ours_is_written() -> None:
     assert (on[7], off[7]) == (struct.pack("=II", 1, 1), struct.pack("=II", 0, 1))
 
 
+def test_one_packet_at_a_time_is_asked_for_and_not_taken_back() -> None:
+    service = VirtualService(WEB, "rr", one_packet=True)
+    assert attributes(body(payload_of(AddService(service)))[1])[7] == struct.pack("=II", 4, 5)
+    assert decode_service(with_value(KERNEL_SERVICE, 1, 7, struct.pack("=II", 5, 0))).one_packet
+    assert decode_service(with_value(KERNEL_SERVICE, 1, 7, struct.pack("=II", 4, 0))).one_packet
+    assert not decode_service(KERNEL_SERVICE).one_packet
+
+
 def test_operations_have_the_commands_of_the_kernel() -> None:
     service = VirtualService(WEB, "rr")
     operations: list[Operation] = [
