@@ -21,6 +21,7 @@ PEERS := nginx:nginx-light haproxy:haproxy openssl:openssl \
 	freeradius:freeradius kamailio:kamailio /etc/kamailio/tls.cfg:kamailio-tls-modules \
 	rabbitmq-server:rabbitmq-server mosquitto:mosquitto \
 	/usr/lib/python3/dist-packages/grpc/__init__.py:python3-grpcio websocketd:websocketd \
+	/usr/lib/python3/dist-packages/grpc/__init__.py:python3-grpcio websocketd:websocketd \
 	/usr/lib/nagios/plugins/check_http:monitoring-plugins-basic /usr/lib/mon/mon.d/tcp.monitor:mon
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1

@@ -14,6 +14,7 @@ from feedback.checks.codecs import (
     agent_words,
     certificate,
     dns_message,
+    grpc_health,
     ftp_reply,
     http_body,
     http_message,
@@ -24,14 +25,18 @@ from feedback.checks.codecs import (
     nfs3,
     nfs4,
     ntp_packet,
+    ocsp,
     rpc_message,
     rpcbind,
     sip_message,
     smtp_reply,
+    tls_hello,
     xdr,
 )
 from feedback.engine import echo
 from feedback.model import Family
+from tests.checks.certificates import NAMED
+from tests.checks.ocsp_responses import response, single
 
 
 class Parser(msgspec.Struct, frozen=True):
@@ -130,7 +135,16 @@ PARSERS: Mapping[str, Parser] = {
         (b"up 75%, maxconn:30 #fine", b"READY\tweight:30,drain"),
     ),
     "socket diagnosis": Parser(sockdiag.parse_answer),
-    "certificate": Parser(certificate.not_after),
+    "certificate": Parser(lambda data: (certificate.not_after(data), certificate.parse(data)), (NAMED,)),
+    "ocsp response": Parser(ocsp.parse, (response(single(b"\x12", end=b"20300101000000Z")), response(outcome=b"\x06"))),
+    "tls first flight": Parser(
+        lambda data: tls_hello.Handshake().feed(int.from_bytes(data[:1]), data[1:]),
+        (bytes.fromhex("16 02000002 0303 0b000006 000003 000000 16000004 01 000000 0e000000"), bytes.fromhex("150228")),
+    ),
+    "grpc health": Parser(
+        grpc_health.read_response,
+        (bytes.fromhex("00 00000002 0801"), bytes.fromhex("00 0000000e 1203616263 1501020304 10ac02 0802")),
+    ),
     "dns answer": Parser(
         lambda data: dns_message.read_answer(_WWW, bytes(2), bytes(2) + data),
         (

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from feedback.errors import CheckFailed, Reason
+from feedback.errors import CheckFailed, FeedbackError, Reason
 
 HEADER_BYTES = 5
 RECORD_LIMIT_BYTES = 2**14
@@ -31,7 +31,7 @@ FAREWELL = bytes([_ALERT, 3, 3, 0, 2, 1, 0])
 """The alert close_notify (7.2.1)."""
 
 
-class NoTls12Error(Exception):
+class NoTls12Error(FeedbackError):
     """The server does not speak TLS 1.2."""
 
 
