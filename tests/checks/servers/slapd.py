@@ -12,6 +12,9 @@ from tests.checks.servers import process
 from tests.checks.tls_files import Pair
 
 SUFFIX = "dc=example,dc=com"
+LOST = "dc=lost,dc=example"
+"""What belongs to a database that can't be reached."""
+
 USER = f"cn=monitor,{SUFFIX}"
 PASSWORD = "se(cr)*et\\ é"
 
@@ -21,7 +24,7 @@ include /etc/ldap/schema/cosine.schema
 include /etc/ldap/schema/inetorgperson.schema
 modulepath /usr/lib/ldap
 moduleload back_mdb
-moduleload back_null
+moduleload back_ldap
 pidfile {directory}/slapd.pid
 argsfile {directory}/slapd.args
 TLSCertificateFile {pair.certificate}
@@ -36,9 +39,9 @@ access to attrs=userPassword by anonymous auth by * none
 access to dn.subtree="ou=secret,{suffix}" by dn.base="{user}" read by * none
 access to * by * read
 
-database null
-suffix "dc=busy,dc=example"
-rootdn "cn=nobody,dc=busy,dc=example"
+database ldap
+suffix "{lost}"
+uri "ldapi://%2Fnowhere"
 """
 
 ENTRIES = """
@@ -57,6 +60,7 @@ userPassword: {password}
 dn: ou=people,{suffix}
 objectClass: organizationalUnit
 ou: people
+description: (*)
 
 dn: ou=secret,{suffix}
 objectClass: organizationalUnit
@@ -90,6 +94,12 @@ class Slapd(msgspec.Struct, frozen=True):
     tls_port: int
     directory: Path
 
+    def endpoint(self, address: str = "127.0.0.1") -> Endpoint:
+        return Endpoint(address, self.port)
+
+    def tls_endpoint(self, address: str = "127.0.0.1") -> Endpoint:
+        return Endpoint(address, self.tls_port)
+
     def log(self) -> str:
         """Return what it has logged since its start."""
         return (self.directory / "log").read_text()
@@ -101,7 +111,7 @@ def slapd(directory: Path, pair: Pair, more: str = "") -> Iterator[Slapd]:
     (directory / "database").mkdir(parents=True)
     program = process.copied("slapd", "slapd", directory)
     config = directory / "slapd.conf"
-    config.write_text(CONFIG.format(directory=directory, pair=pair, suffix=SUFFIX, user=USER, more=more))
+    config.write_text(CONFIG.format(directory=directory, pair=pair, suffix=SUFFIX, lost=LOST, user=USER, more=more))
     entries = ENTRIES.format(suffix=SUFFIX, user=USER, password=PASSWORD)
     entries += "".join(PERSON.format(name=name, suffix=SUFFIX) for name in PEOPLE)
     add = [program, "-T", "add", "-f", str(config)]
