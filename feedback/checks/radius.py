@@ -51,8 +51,8 @@ class RadiusCheck(Check, name="radius"):
 
     Examples:
 
-        - radius: {secret: "file:/etc/feedback/radius"}
-        - radius: {secret: testing123, user: monitor, password: secret, timeout: 3s}
+        - radius: {secret: testing123}
+        - radius: {secret: testing123, user: monitor, password: pass123, timeout: 3s}
     """
 
     secret: Annotated[Password, "secret that this client shares with the server"]
