@@ -82,6 +82,7 @@ ROOMS: Mapping[str, Room] = {
             "feedback.checks.tcp",
             "feedback.checks.udp",
             "feedback.checks.verdict",
+            "feedback.checks.websocket",
         ),
         # TLS and passwords read files; signals have names only on a host; what nobody may guess comes from chance
         shells=(
@@ -114,6 +115,7 @@ ROOMS: Mapping[str, Room] = {
             "feedback.checks.secured",
             "feedback.checks.starttls",
             "feedback.checks.tls",
+            "feedback.checks.wss",
         ),
         rooms=("words",),
         libraries=("asyncssh", "dns", "h2", "msgspec", "wsproto"),
