@@ -10,7 +10,7 @@
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -108,13 +108,36 @@ def shortest_cycle(wanted: Mapping[str, float], tolerance: float) -> tuple[dict[
     The largest is as few units as keep every weight true to within `tolerance`; then the grain is 1. Where no number
     up to `MAX_CYCLE` does, the one that is nearest for the worst is taken, and the grain is its unit.
     """
-    largest = max(wanted.values())
-    nearest: tuple[float, dict[str, int], int] = math.inf, {}, 1
-    for cycle in range(1, max(1, min(MAX_CYCLE, round(largest))) + 1):
-        unit = max(1, round(largest / cycle))
-        weights = {name: min(max(1, round(weight / unit)), cycle) * unit for name, weight in wanted.items()}
-        error = max(abs(weights[name] / weight - 1.0) for name, weight in wanted.items())
-        if error <= tolerance:
-            return weights, 1
-        nearest = min(nearest, (error, weights, unit), key=lambda found: found[0])
-    return nearest[1], nearest[2]
+    weights = sorted(wanted.values())  # small ones are off by most, so what does not fit shows early
+    cycles = range(1, max(1, min(MAX_CYCLE, round(weights[-1]))) + 1)
+    units = {cycle: max(1, round(weights[-1] / cycle)) for cycle in cycles}
+    true = next((it for it in cycles if _worst_error(weights, it, units[it], tolerance) <= tolerance), None)
+    cycle = true or _nearest(weights, units)
+    written = {name: _in_units(weight, cycle, units[cycle]) for name, weight in wanted.items()}
+    return written, 1 if true else units[cycle]
+
+
+def _nearest(weights: Sequence[float], units: Mapping[int, int]) -> int:
+    """Return the cycle whose worst weight is off by least."""
+    nearest, found = math.inf, 1
+    for cycle, unit in units.items():
+        error = _worst_error(weights, cycle, unit, nearest)
+        if error < nearest:
+            nearest, found = error, cycle
+    return found
+
+
+def _worst_error(weights: Sequence[float], cycle: int, unit: int, enough: float) -> float:
+    """Return how far the worst of the weights is off as a ratio. Beyond `enough` it does not matter how far."""
+    worst = 0.0
+    for weight in weights:
+        error = abs(_in_units(weight, cycle, unit) / weight - 1.0)
+        if error > worst:
+            worst = error
+            if worst > enough:
+                break
+    return worst
+
+
+def _in_units(weight: float, cycle: int, unit: int) -> int:
+    return min(max(1, round(weight / unit)), cycle) * unit
