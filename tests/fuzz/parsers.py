@@ -12,22 +12,29 @@ from feedback import perfdata, report
 from feedback.agent import sockdiag
 from feedback.checks.codecs import (
     agent_words,
+    amqp_frame,
     certificate,
     dns_message,
-    grpc_health,
     ftp_reply,
+    grpc_health,
     http_body,
     http_message,
     http_redirect,
     json_pointer,
+    ldap_message,
     mount3,
     mqtt_packet,
+    mysql_packet,
     nfs3,
     nfs4,
     ntp_packet,
     ocsp,
+    postgresql_message,
+    radius_packet,
+    resp,
     rpc_message,
     rpcbind,
+    scram,
     sip_message,
     smtp_reply,
     tls_hello,
@@ -35,6 +42,7 @@ from feedback.checks.codecs import (
 )
 from feedback.engine import echo
 from feedback.model import Family
+from tests.checks import radius_server
 from tests.checks.certificates import NAMED
 from tests.checks.ocsp_responses import response, single
 
@@ -102,6 +110,45 @@ def _smtp_reply(data: bytes) -> object:
         if reply.complete:
             return str(reply), smtp_reply.capabilities(reply)
     return reply
+
+
+def _postgresql_message(data: bytes) -> object:
+    """Read a message as the check does, by its kind."""
+    kind, count = postgresql_message.read_header(data[:5].ljust(5, b"\0"))
+    read = {
+        "E": postgresql_message.read_refusal,
+        "R": postgresql_message.read_authentication,
+        "S": postgresql_message.read_parameter,
+        "D": postgresql_message.read_row,
+    }.get(kind, str)
+    return str(read(data[5 : 5 + count]))
+
+
+def _resp(data: bytes) -> object:
+    """Read an answer of Redis as the check does."""
+    line, end, rest = data.partition(b"\r\n")
+    answer = resp.read_line(line + end)
+    return resp.read_info(resp.read_bulk(rest[: answer.count + 2])) if isinstance(answer, resp.Bulk) else answer
+
+
+_SCRAM_OPENING = scram.opening(b"\0\0\0")
+
+
+def _ldap_message(data: bytes) -> object:
+    """Read a message as the check does: how long it is, and then the rest."""
+    if len(data) < ldap_message.HEAD_BYTES:
+        return None
+    head = data[: ldap_message.HEAD_BYTES + ldap_message.further_head_bytes(data)]
+    return ldap_message.read_body(data[len(head) : len(head) + ldap_message.body_length(head)])
+
+
+_RADIUS_ASKED = radius_packet.status_server(7, bytes(16), b"secret", b"feedback")
+
+
+def _radius_answer(data: bytes) -> object:
+    """Read attributes that are signed, which is where most of the parser begins."""
+    answer = radius_server.finished(_RADIUS_ASKED.packet, 2, b"secret", data[:4000])
+    return str(radius_packet.read_answer(answer, _RADIUS_ASKED))
 
 
 _RPC_ACCEPTED = xdr.uint(1, 1, 0, 0, 0, 0)
@@ -188,6 +235,33 @@ PARSERS: Mapping[str, Parser] = {
             b"229 Entering Extended Passive Mode (|||5001|)\r\n",
         ),
     ),
+    "mysql handshake": Parser(
+        mysql_packet.read_handshake,
+        (
+            b"\x0a8.0.36\0" + bytes(13) + b"\xff\xff\xff\2\0\xff\xdf\x15" + bytes(23) + b"caching_sha2_password\0",
+            b"\xff\x10\x04Too many connections",
+        ),
+    ),
+    "mysql login": Parser(
+        mysql_packet.read_login, (b"\0\0\0\2\0", b"\xff\x15\4#28000no", b"\xfemysql_native_password\0nonce\0", b"\1\3")
+    ),
+    "mysql answer": Parser(mysql_packet.read_answer, (b"\0\0\0\2\0", b"\xfc\x2c\1")),
+    "mysql column": Parser(mysql_packet.column_name, (b"\x03def\0\0\0\x01a\x01a\x0c" + bytes(12),)),
+    "mysql row": Parser(
+        lambda data: (mysql_packet.refusal_in(data[1:]), mysql_packet.read_row(data[1:], data[0] if data else 0)),
+        (b"\4\x01a\xfb\0\xfc\x03\0abc",),
+    ),
+    "postgresql message": Parser(
+        _postgresql_message,
+        (
+            b"E\0\0\0\x2dSFATAL\0VFATAL\0C57P03\0Mstarting up\0\0",
+            b"R\0\0\0\x17\0\0\0\x0aSCRAM-SHA-256\0\0",
+            b"S\0\0\0\x18server_version\x0015.6\0",
+            b"D\0\0\0\x0f\0\2\0\0\0\1t\xff\xff\xff\xff",
+        ),
+    ),
+    "scram challenge": Parser(lambda data: scram.proof(_SCRAM_OPENING, "pencil", data), (b"r=AAAAmore,s=AAAA,i=2",)),
+    "redis answer": Parser(_resp, (b"+PONG\r\n", b"-NOAUTH no\r\n", b":1\r\n", b"$13\r\nrole:master\r\n\r\n")),
     "smtp reply": Parser(
         _smtp_reply,
         (
@@ -206,6 +280,27 @@ PARSERS: Mapping[str, Parser] = {
     "mqtt message": Parser(
         lambda data: mqtt_packet.read_publish(mqtt_packet.Packet(mqtt_packet.PUBLISH, 1, data), 5),
         (b"\0\x03a/b\x02\x01\x01hello",),
+    ),
+    "ldap message": Parser(
+        _ldap_message,
+        (
+            bytes.fromhex("300c02010161070a010004000400"),
+            bytes.fromhex("301502010264100400300c300a0402636e310404026162"),
+            bytes.fromhex("300c020102730704056c6461703a"),
+            bytes.fromhex("3024020100781f0a0134040004008a16312e332e362e312e342e312e313436362e3230303336"),
+        ),
+    ),
+    "radius packet": Parser(
+        lambda data: radius_packet.read_answer(data, _RADIUS_ASKED),
+        (radius_server.answer(_RADIUS_ASKED.packet, 2, b"secret", signed=True),),
+    ),
+    "radius attributes": Parser(_radius_answer, (b"\x12\x07Hello", b"\x06\x06\0\0\0\1\x12\4ab")),
+    "amqp start": Parser(
+        lambda data: amqp_frame.read_start(amqp_frame.Reader(data)),
+        (b"\0\x09\0\0\0\x11\x07productS\0\0\0\x04abcd\0\0\0\x05PLAIN\0\0\0\x05en_US",),
+    ),
+    "amqp close": Parser(
+        lambda data: amqp_frame.read_close(amqp_frame.Reader(data)).failure(), (b"\x01\x93\x06ACCESS\0\x0a\0\x0b",)
     ),
     "icmp echo": Parser(
         lambda data: echo.reply(Family.IPV4, echo.without_ip_header(data), None),
