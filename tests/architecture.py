@@ -59,9 +59,7 @@ ROOMS: Mapping[str, Room] = {
             "feedback.checks.check",
             "feedback.checks.ftp_dialogue",
             "feedback.checks.grpc",
-            "feedback.checks.grpc",
             "feedback.checks.http",
-            "feedback.checks.http2",
             "feedback.checks.http2",
             "feedback.checks.http_answer",
             "feedback.checks.http_content",
@@ -86,6 +84,8 @@ ROOMS: Mapping[str, Room] = {
         ),
         # TLS and passwords read files; signals have names only on a host; what nobody may guess comes from chance
         shells=(
+            "feedback.checks.amqp",
+            "feedback.checks.amqps",
             "feedback.checks.chat",
             "feedback.checks.credentials",
             "feedback.checks.dns",
@@ -94,7 +94,6 @@ ROOMS: Mapping[str, Room] = {
             "feedback.checks.exec",
             "feedback.checks.ftp",
             "feedback.checks.ftps",
-            "feedback.checks.grpcs",
             "feedback.checks.grpcs",
             "feedback.checks.https",
             "feedback.checks.ldap",
