@@ -23,11 +23,13 @@ class MysqlCheck(SqlCheck, name="mysql"):
     """Pass when MySQL or MariaDB shakes hands, takes a login, and answers what the options ask.
 
     Without `user`, the check asks to be let in as `feedback` with no password. An account of that name should not
-    exist, and that the server refuses the login shows that it works. Nothing less would do: a server counts connections
-    that end before the login, and after `max_connect_errors` of them (100) it blocks the director's address, the checks
-    included. It does not count refused ones, though it may log them. A server that is full lets one more client in,
-    and sends it away after the login only: that is seen only with a `user`, and best by one who may do nothing else:
-    `CREATE USER monitor@'10.2.0.%' IDENTIFIED BY '…'`.
+    exist: that the server refuses the login shows that it works. Nothing less would do, because a server counts the
+    connections that end before the login, and after `max_connect_errors` of them (100) it blocks the director's
+    address, the checks included. A refused login does not count, though the server may log it. What does count is a
+    handshake that fails in TLS.
+
+    A server that is full lets one more client in, and sends it away after the login: so only a `user` shows that in
+    time. It needs no rights at all: `CREATE USER monitor@'10.2.0.%' IDENTIFIED BY '…'`.
 
     The password is proved by mysql_native_password or caching_sha2_password. After a restart of the server, or a new
     password, the latter wants the password itself once, and so do some other plugins always: that goes through TLS
