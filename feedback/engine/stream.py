@@ -141,6 +141,7 @@ class TcpStream(BufferedReader):
                 await self.owner.pause()
         except OSError as error:
             raise self._fault(error) from None
+        self._received_when_sent = self._received  # in TLS 1.3, the last word of the handshake was ours
         self._lacks = "answer from"
 
     def tls_session(self) -> ssl.SSLSession | None:

@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 import re
 import socket
+import ssl
 import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +23,7 @@ from feedback.model import Endpoint, Outcome
 from feedback.net import Net, Target
 from tests.checks import peers
 from tests.checks.peers import ADDRESSES, Flood, Talk, check_once, tcp_peer
+from tests.checks.tls_files import Authority
 
 pytestmark = pytest.mark.loopback
 
@@ -338,6 +341,31 @@ async def test_a_second_word_in_a_row_does_not_wait_until_the_first_is_acknowled
     async with tcp_peer(talk) as endpoint:
         assert (await check_once(peers.MadeCheck(function=probe), endpoint))[0] is Outcome.PASS
     assert seen == [0, 0, 1]
+
+
+async def test_the_first_word_in_tls_does_not_wait_until_the_handshake_s_end_is_acknowledged(tmp_path: Path) -> None:
+    """A server acknowledges it at once by a session ticket; one that gives none, as GnuTLS may, takes 40 ms."""
+    pair = Authority(tmp_path).self_signed("own", "own")
+    serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    serving.load_cert_chain(pair.certificate, pair.key)
+    trusting = ssl.create_default_context()
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+
+    async def probe(target: Target, net: Net) -> str:
+        async with net.connect_tcp(target) as stream:
+            await stream.start_tls(trusting, None)
+            await stream.write(b"a")
+            return str(stream._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))  # type: ignore[attr-defined]
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0, ssl=serving)
+    async with server:
+        endpoint = peers.endpoint_of(server.sockets[0])
+        assert await check_once(peers.MadeCheck(function=probe), endpoint) == (Outcome.PASS, "", "1")
 
 
 async def test_a_connection_that_is_handed_over_outlives_its_block_and_its_run() -> None:
