@@ -275,7 +275,7 @@ PARSERS: Mapping[str, Parser] = {
     ),
     "mqtt acknowledgement": Parser(
         lambda data: mqtt_packet.read_connack(mqtt_packet.Packet(mqtt_packet.CONNACK, 0, data), 5),
-        (b"\0\x87\x05\x1f\0\x02no", b"\0\0\0"),
+        (b"\0\0\x03\x21\0\x14", b"\0\0\0"),
     ),
     "mqtt message": Parser(
         lambda data: mqtt_packet.read_publish(mqtt_packet.Packet(mqtt_packet.PUBLISH, 1, data), 5),
