@@ -30,9 +30,9 @@ class PostgresqlCheck(SqlCheck, name="postgresql"):
     Without `user`, the check does what pg_isready does: it asks for a session as `feedback`, and whatever the server
     says to that shows that it works, also that it lets nobody of that name in. It must not say that it starts, stops,
     is in recovery, has too many clients, or has a fault of its own (SQLSTATE classes 53, 57, 58 and XX). Where
-    pg_hba.conf has no line for it, the server logs each of these sessions: then a `user` is better, who needs no rights.
-    A server that keeps its last connections for superusers is full for everybody else: only a login shows that. Without
-    `database`, the server takes the one that is called like the user.
+    pg_hba.conf has no line for it, the server logs each of these sessions: then a `user` is better, who needs no
+    rights. A server that keeps its last connections for superusers is full for everybody else: only a login shows that.
+    Without `database`, the server takes the one that is called like the user.
 
     The password is proved by SCRAM-SHA-256, and so does the server prove that it knows it; or by MD5. One that the
     server wants in clear is sent through TLS only, unless `login_without_tls` allows the other.
