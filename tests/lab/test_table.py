@@ -170,7 +170,7 @@ async def test_what_others_wrote_with_settings_of_their_own_is_read(table: Kerne
     run("ipvsadm", "-a", "-t", "192.0.2.22:80", "-r", "10.2.0.11:80", *gue, "-w", "3")
     state = {str(key): each for key, each in (await table.read()).items()}
     assert {name: each.service for name, each in state.items()} == {
-        "udp 192.0.2.20:5060": VirtualService(udp_at("192.0.2.20"), "sh"),
+        "udp 192.0.2.20:5060": VirtualService(udp_at("192.0.2.20"), "sh", one_packet=True),
         "udp 192.0.2.21:5060": VirtualService(udp_at("192.0.2.21"), "rr", 90),
         "tcp 192.0.2.22:80": VirtualService(ServiceKey.at(Transport.TCP, Endpoint("192.0.2.22", 80)), "rr", 360, 16),
     }

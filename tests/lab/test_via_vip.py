@@ -118,7 +118,7 @@ def test_a_realserver_that_does_not_take_the_vip_is_out_and_no_client_meets_it(
     break_it(own_address)
     with Director(tmp_path, {"web": web(forwarding, family)}) as director:
         wait_until(lambda: director.weights("web") == WITHOUT_RS2)
-        wait_until(lambda: results(director, "rs2") == [PASS, FAIL])
+        wait_until(lambda: fails_via_vip(director, "rs2"))
         assert results(director, "rs1") == results(director, "rs3") == [PASS, PASS]
         with cluster.load(Endpoint(vip, 80)) as load:
             wait_until(lambda: load.total() >= 30)
@@ -131,7 +131,12 @@ def test_a_realserver_that_does_not_take_the_vip_is_out_and_no_client_meets_it(
         with cluster.load(Endpoint(vip, 80)) as load:
             wait_until(lambda: load.total() >= 30)
         assert (load.errors, set(load.served)) == ([], {"rs1", "rs3"})
-        assert "removed: http#2 check failed 3 of 3: timeout" in director.view("web", "rs2")["why"]
+        assert "removed: http#2 check failed 3 of 3: " in director.view("web", "rs2")["why"]
+
+
+def fails_via_vip(director: Director, destination: str) -> bool:
+    """Return whether it passes at its own address alone. A host without the tunnel may say so, by ICMP, or not."""
+    return results(director, destination) in ([PASS, FAIL], [PASS, ("fail", "refused")])
 
 
 def served(load: Load) -> set[str]:
