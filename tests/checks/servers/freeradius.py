@@ -22,6 +22,8 @@ logdir = {directory}
 run_dir = {directory}
 confdir = {directory}
 raddbdir = {directory}
+max_requests = 100000
+cleanup_delay = 0
 
 log {{
   destination = stdout
