@@ -21,7 +21,6 @@ PEERS := nginx:nginx-light haproxy:haproxy openssl:openssl \
 	freeradius:freeradius kamailio:kamailio /etc/kamailio/tls.cfg:kamailio-tls-modules \
 	rabbitmq-server:rabbitmq-server mosquitto:mosquitto \
 	/usr/lib/python3/dist-packages/grpc/__init__.py:python3-grpcio websocketd:websocketd \
-	/usr/lib/python3/dist-packages/grpc/__init__.py:python3-grpcio websocketd:websocketd \
 	/usr/lib/nagios/plugins/check_http:monitoring-plugins-basic /usr/lib/mon/mon.d/tcp.monitor:mon
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -52,8 +51,12 @@ format: $(VENV)/ready ## let ruff write it
 bench: $(VENV)/ready ## what checks, reports and the table cost, beside HAProxy
 	@.ci/packages $(LAB) $(PEERS)
 	$(BIN)/python bench/checks.py
+	PYTHONPATH=. $(BIN)/python bench/protocols.py
 	$(BIN)/python bench/reports.py
 	$(BIN)/python bench/table.py
+
+bench-weights: $(VENV)/ready ## weight policies side by side, in virtual time
+	$(BIN)/python bench/weights.py $(ARGS)
 
 fuzz: $(VENV)/ready ## look for bytes that break a parser or a check; options: make fuzz ARGS="--seconds 600 dns"
 	@PYTHONPATH=. $(BIN)/python tests/fuzz/fuzz.py $(ARGS)
@@ -84,6 +87,6 @@ $(VENV)/ready: requirements-dev.lock pyproject.toml .ci/venv
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: help demo test coverage lint format bench fuzz reference lock lowest clean
+.PHONY: help demo test coverage lint format bench bench-weights fuzz reference lock lowest clean
 .DELETE_ON_ERROR:
 .SHELLFLAGS := -euc
