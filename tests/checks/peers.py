@@ -110,6 +110,7 @@ async def tcp_peer(talk: Talk, address: str = "127.0.0.1") -> AsyncIterator[Endp
     async def accept() -> None:
         while True:
             connection, _ = await loop.sock_accept(listening)
+            connections.enter_context(connection)  # which its task may be cancelled too early to close
             connection.setblocking(False)
             task = loop.create_task(speak(connection))
             tasks.add(task)
@@ -119,7 +120,7 @@ async def tcp_peer(talk: Talk, address: str = "127.0.0.1") -> AsyncIterator[Endp
         if not task.cancelled() and task.exception() is None:
             tasks.discard(task)
 
-    with listener(address, backlog=1024) as listening:
+    with listener(address, backlog=1024) as listening, contextlib.ExitStack() as connections:
         listening.setblocking(False)
         tasks.add(loop.create_task(accept()))
         try:
