@@ -33,6 +33,7 @@ class TcpStream(BufferedReader):
     reuses = 0  # how many runs have used it after its first
     reused = False
     keep = True
+    _handed_over = False
 
     def __init__(self, owner: Owner, endpoint: Endpoint, brief: bool, egress: Egress | None = None) -> None:
         self.buffer = b""
@@ -46,7 +47,6 @@ class TcpStream(BufferedReader):
         self._lacks = "connection to"
         self._brief = brief
         self._egress = egress
-        self._handed_over = False
         self._socket: socket.SocketType
 
     async def __aenter__(self) -> Self:
