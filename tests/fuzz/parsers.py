@@ -99,7 +99,9 @@ def _ftp_reply(data: bytes) -> object:
     if reply.code == 211:
         ftp_reply.require_feature(reply, "REST STREAM")
         return reply.headline
-    return ftp_reply.read_passive(reply) if reply.code == 227 else ftp_reply.read_extended_passive(reply)
+    if reply.code == 227:
+        return ftp_reply.read_passive(reply)
+    return ftp_reply.read_extended_passive(reply) if reply.code == 229 else reply.headline
 
 
 def _smtp_reply(data: bytes) -> object:
@@ -190,7 +192,7 @@ PARSERS: Mapping[str, Parser] = {
     ),
     "grpc health": Parser(
         grpc_health.read_response,
-        (bytes.fromhex("00 00000002 0801"), bytes.fromhex("00 0000000e 1203616263 1501020304 10ac02 0802")),
+        (bytes.fromhex("00 00000002 0801"), bytes.fromhex("00 0000000f 1203616263 1501020304 10ac02 0802")),
     ),
     "dns answer": Parser(
         lambda data: dns_message.read_answer(_WWW, bytes(2), bytes(2) + data),
