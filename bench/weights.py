@@ -33,10 +33,10 @@ DESTINATIONS = 1000
 
 METHOD = """\
 A simulated cluster (feedback simulate): eight servers of speeds 1, 1, 2, 2, 4, 4, 1, 2 that share themselves among
-their requests, one of the fast ones with half its CPU at other work; Poisson arrivals, lognormal work of 30 ms at speed 1,
-reports every second; ten minutes after two of warming up. With connections that last: no other work, exponential
-lengths, six lengths after three of warming up. Medians over {seeds} seeds. max/avg: the busiest server's mean
-utilization over the mean of all; churn: how far a weight moves in a minute, up and down, as a ratio; swing: the
+their requests, one of the fast ones with half its CPU at other work; Poisson arrivals, lognormal work of 30 ms at
+speed 1, reports every second; ten minutes after two of warming up. With connections that last: no other work,
+exponential lengths, six lengths after three of warming up. Medians over {seeds} seeds. max/avg: the busiest server's
+mean utilization over the mean of all; churn: how far a weight moves in a minute, up and down, as a ratio; swing: the
 standard deviation of the worst weight over its mean."""
 
 

@@ -74,7 +74,7 @@ class Completed(msgspec.Struct, frozen=True):
 
 
 class Negotiated(msgspec.Struct, frozen=True):
-    """What a TLS handshake has agreed on: the version, like TLSv1.3, and what the server has chosen by ALPN, if at all."""
+    """What a TLS handshake has agreed on: the version, like TLSv1.3, and what the server chose by ALPN, if at all."""
 
     version: str
     alpn: str | None = None

@@ -12,7 +12,7 @@ from feedback.commands.plugins import known_plugins
 from feedback.director.config_file import load_director_config
 from feedback.errors import CheckFailed, LocalFault
 from feedback.model import Endpoint
-from feedback.net import Target, endpoint_of
+from feedback.net import Stream, Target, endpoint_of
 from feedback.testing import TARGET, Connection, Exchange, ScriptedDatagrams, ScriptedNet, ScriptedStream, Send
 from scripts.reference import split_example
 
@@ -38,7 +38,9 @@ class _DeafExchange(Exchange):
 
 
 class _Stream(ScriptedStream):
-    async def start_tls(self, context: ssl.SSLContext, server_hostname: str | None, **_options: Any) -> None:
+    async def start_tls(
+        self, context: ssl.SSLContext, server_hostname: str | None, resume: Stream | None = None
+    ) -> None:
         """Shake hands with anybody."""
 
 
