@@ -112,6 +112,7 @@ ROOMS: Mapping[str, Room] = {
             "feedback.checks.sql",
             "feedback.checks.script",
             "feedback.checks.secured",
+            "feedback.checks.ssh",
             "feedback.checks.starttls",
             "feedback.checks.tls",
             "feedback.checks.wss",
