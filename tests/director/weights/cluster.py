@@ -49,7 +49,7 @@ class Cluster:
         """Return how busy each server is at this moment."""
         total = sum(self.weights[name] for name in self.up)
         rate = self.load * sum(self.speeds.values())
-        return {name: self.plant(rate * self.weights[name] / total / self.speeds[name]) for name in self.up}
+        return {name: self.plant(rate * self.weights[name] / total / self.speeds[name]) for name in sorted(self.up)}
 
     def imbalance(self) -> float:
         """Return the largest utilization over the mean."""
