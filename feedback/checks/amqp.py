@@ -8,7 +8,7 @@ import msgspec
 from feedback.checks.codecs import amqp_frame
 from feedback.checks.codecs.amqp_frame import Name, Reader, Start
 from feedback.checks.credentials import Password
-from feedback.checks.tls import TlsCheck
+from feedback.checks.secured import TlsCheck
 from feedback.errors import CheckFailed, LocalFault, Reason
 from feedback.net import Net, Stream, Target
 

@@ -17,7 +17,7 @@ from feedback.checks.codecs.mqtt_packet import (
 )
 from feedback.checks.credentials import Password
 from feedback.checks.matching import excerpt, matcher
-from feedback.checks.tls import TlsCheck
+from feedback.checks.secured import TlsCheck
 from feedback.errors import CheckFailed, LocalFault, Reason
 from feedback.net import Net, Stream, Target
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from feedback.checks.codecs import resp
 from feedback.checks.codecs.resp import Bulk, Refusal
 from feedback.checks.credentials import Password
-from feedback.checks.tls import TlsCheck
+from feedback.checks.secured import TlsCheck
 from feedback.errors import CheckFailed, Reason
 from feedback.net import Net, Stream, Target
 from feedback.options import Duration, show_duration

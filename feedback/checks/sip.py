@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from feedback.checks.codecs import sip_message
 from feedback.checks.codecs.sip_message import Question, Response
 from feedback.checks.matching import printable
+from feedback.checks.secured import TlsCheck
 from feedback.checks.statuses import Statuses, parse_statuses, show_statuses
-from feedback.checks.tls import TlsCheck
 from feedback.errors import CheckFailed, Reason
 from feedback.model import Endpoint
 from feedback.net import Datagrams, Net, Stream, Target

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from feedback.checks.credentials import Password
 from feedback.checks.matching import regex
-from feedback.checks.tls import TlsCheck
+from feedback.checks.secured import TlsCheck
 from feedback.errors import CheckFailed, Reason
 
 NOBODY = "feedback"

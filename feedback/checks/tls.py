@@ -13,12 +13,10 @@ import msgspec
 
 from feedback.checks.chat import Dialogue
 from feedback.checks.codecs import certificate, ocsp, tls_hello
-from feedback.checks.secured import TlsCheck, context, days_left, expiry
+from feedback.checks.secured import days_left
 from feedback.checks.starttls import WAYS, Protocol, Way
 from feedback.errors import CheckFailed, LocalFault, Reason
 from feedback.net import Net, Stream, Target
-
-__all__ = ["HandshakeCheck", "TlsCheck", "context", "expiry"]
 
 DIALOGUE_LIMIT_BYTES = 64 * 1024
 PIN_PREFIX = "sha256//"
