@@ -40,9 +40,10 @@ METHOD = """\
 Each check against a real server on the loopback network, by its defaults and the options named, every time on a new
 connection. CPU time (user and system) of the process that checks and of the programs that it starts, over {seconds:g} s
 after {warm_up:g} s of warming up, by the number of checks that it made: with the director's engine and runner, on
-uvloop, {at_once} at a time. {runs} runs: median, and in brackets the lowest and the highest. Bytes and round trips are
-those of one check. Bytes: what TCP, UDP and ICMP carry, TLS included. A round trip: the check waits for the peer after
-something was sent; a TCP handshake is one, that of TLS 1.3 another."""
+uvloop, {at_once} at a time, without a pause (which keeps caches warm: at a steady pace a check may cost twice as much).
+{runs} runs: median, and in brackets the lowest and the highest. Bytes and round trips are those of one check. Bytes:
+what TCP, UDP and ICMP carry, TLS included. A round trip: the check waits for the peer after something was sent; a TCP
+handshake is one, that of TLS 1.3 another."""
 
 
 class Measured(msgspec.Struct, frozen=True):
