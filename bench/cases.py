@@ -28,6 +28,7 @@ from tests.checks.servers.postgres import ADMIN, made_cluster
 from tests.checks.servers.public_inbox import public_inbox
 from tests.checks.servers.redis_server import redis_server
 from tests.checks.servers.rtsp_server import rtsp_server
+from tests.checks.servers.sshd import sshd
 from tests.checks.servers.vsftpd import tls, vsftpd
 from tests.checks.tls_files import Authority, Pair
 
@@ -230,6 +231,13 @@ def procedures(directory: Path, authority: Authority) -> Iterator[Mapping[str, E
         yield _here(grpc=ports[0], grpcs=ports[1])
 
 
+@contextlib.contextmanager
+def shell(directory: Path, _authority: Authority) -> Iterator[Mapping[str, Endpoint]]:
+    directory.mkdir()
+    with sshd(directory) as server:
+        yield _here(ssh=server.port)
+
+
 CA = "ca_file={ca_file}"
 SECRET = "user=monitor password=secret"
 MAILBOX = f"user=user password={shlex.quote(dovecot.PASSWORD)}"
@@ -275,6 +283,7 @@ CASES: Mapping[str, Case] = {
     "sip": Case(calls, "sip"),
     "smtp": Case(mail, "smtp"),
     "smtps": Case(mail, "smtps", f"{MAIL} {CA}"),
+    "ssh": Case(shell, "ssh"),
     "tcp": Case(web, "http"),
     "tls": Case(web, "https", CA),
     "udp": Case(names, "dns", QUESTION),
