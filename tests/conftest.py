@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import asyncssh  # noqa: F401 - imported here: it runs programs to look for libraries, which no pure test may do
 import pytest
 from coverage import Coverage
 from hypothesis import HealthCheck, settings
