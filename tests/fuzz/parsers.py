@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from feedback import perfdata, report
+from feedback import orca, perfdata, report
 from feedback.agent import sockdiag
 from feedback.checks.codecs import (
     agent_words,
@@ -178,6 +178,10 @@ PARSERS: Mapping[str, Parser] = {
     "director frame": Parser(report.decode_director_frame, (report.encode(report.Accepted(report.Wish.READY)),)),
     "performance data": Parser(
         lambda data: perfdata.parse_output(data, "weight"), (b"OK | load=1.5;2;3;0;9 'weight'=75%\nmore | a=U",)
+    ),
+    "orca load report": Parser(
+        lambda data: orca.utilizations(orca.parse_orca(data), {"queue": 10.0}),
+        (b'{"cpu_utilization": 0.5, "namedMetrics": {"queue": 4}}', b"TEXT eps=1,utilization.disk=0.5"),
     ),
     "agent words": Parser(
         lambda data: agent_words.parse(data.decode("latin-1")).ratio(100),
