@@ -2,7 +2,8 @@
 
 import pytest
 
-from feedback.checks import Check
+import feedback.checks
+from feedback.checks import Check, Passed
 from feedback.checks.tcp import TcpCheck
 from feedback.config import read_arguments
 from feedback.errors import ConfigError
@@ -67,3 +68,9 @@ def test_a_way_that_can_not_be_is_refused(word: str, sentence: str) -> None:
     with pytest.raises(ConfigError) as raised:
         read_arguments(TcpCheck, [word])
     assert str(raised.value) == sentence
+
+
+def test_the_contract_has_a_short_name_and_nothing_else_has() -> None:
+    assert Passed("alive").weight_ratio is None
+    with pytest.raises(AttributeError, match=r"^module 'feedback.checks' has no attribute 'Nothing'$"):
+        _ = feedback.checks.Nothing
