@@ -32,6 +32,7 @@ from feedback.director.view import Known, view_service
 from feedback.errors import ConfigError, TableError
 from feedback.model import Admin, Endpoint, ServiceKey, TableState
 from feedback.net import Target
+from feedback.utilization import utilization
 
 TICK_SECONDS = 1.0
 
@@ -338,7 +339,7 @@ def _probes(config: DirectorConfig, ways: Ways) -> Iterator[tuple[ProbeKey, Prob
 def _utilization(agent: AgentView, service: ServiceConfig, now: float) -> float | None:
     if agent.arrived is None or not estimate.fresh(agent.arrived, now, agent.interval_seconds):
         return None
-    return estimate.utilization(agent.metrics, service.weights.load)
+    return utilization(agent.metrics, service.weights.load)
 
 
 def _check_reload(old: DirectorConfig, new: DirectorConfig) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from feedback.director import estimate
 from feedback.simulator.scenario import Scenario
+from feedback.utilization import utilization
 
 
 class Measured(Protocol):
@@ -61,4 +62,4 @@ class Agents:
 
     def _arrive(self, report: tuple[int, float]) -> None:
         place, value = report
-        self._newest[place] = self._cluster.now, estimate.utilization({"cpu": value}, {}) or 0.0
+        self._newest[place] = self._cluster.now, utilization({"cpu": value}, {}) or 0.0
