@@ -1,17 +1,19 @@
 """Sample every source at its own interval, and report what is known of all of them at the agent's.
 
-A sample that is due runs as a task of its own with its own deadline, so that a slow or hanging source delays no
-other and no report; it is not started again before it has ended.
+Most sources only read a file. What is due together is sampled by one task, one source after the other, until one
+has to wait: that one keeps the task, gets a deadline, and the rest go on in another. So a slow or hanging source
+delays no other and no report; it is not started again before it has ended.
 """
 
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 
 from feedback.agent.config import MetricConfig
 from feedback.agent.readings import Reading, combine, failed, measured
-from feedback.agent.source import SourceError
+from feedback.agent.source import Source, SourceError
 from feedback.report import Report
 
 log = logging.getLogger(__name__)
@@ -31,7 +33,7 @@ class Collector:
     ) -> None:
         self._metrics = {metric.name: metric for metric in metrics}
         self._readings = {name: Reading(name, metric.interval_seconds) for name, metric in self._metrics.items()}
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._waiting: dict[str, asyncio.Task[None]] = {}  # samples that have not ended
         self._interval_seconds = interval_seconds
         self._publish = publish
         self._sequence = 0
@@ -47,61 +49,56 @@ class Collector:
             while True:
                 await asyncio.sleep(min((report_due, *due.values())) - loop.time())
                 now = loop.time() + TICK_SLACK_SECONDS
-                self._start_due(group, due, now)
+                await self._sample(group, self._take_due(due, now))
                 if report_due <= now:
                     report_due = following(report_due, self._interval_seconds, now)
-                    await asyncio.sleep(0)  # the samples just started run first; most need no more than this
                     self._publish(self._combine(asyncio.get_running_loop().time()))
 
     async def once(self) -> Report:
         """Sample every source once, each within its timeout, and return the report."""
         start = asyncio.get_running_loop().time()
         async with asyncio.TaskGroup() as group:
-            for metric in self._metrics.values():
-                self._start(group, metric)
+            await self._sample(group, self._metrics.values())
         return self._combine(start)  # not a moment later: what was measured first is not stale yet
 
     async def _first(self, group: asyncio.TaskGroup) -> None:
         """Sample everything, and report as soon as all have answered, or those that are quick."""
-        for metric in self._metrics.values():
-            self._start(group, metric)
-        if self._running:
-            await asyncio.wait(self._running.values(), timeout=FIRST_REPORT_SECONDS)
+        await self._sample(group, self._metrics.values())
+        if self._waiting:
+            await asyncio.wait(self._waiting.values(), timeout=FIRST_REPORT_SECONDS)
         self._publish(self._combine(asyncio.get_running_loop().time()))
 
-    def _start_due(self, group: asyncio.TaskGroup, due: dict[str, float], now: float) -> None:
-        for name, metric in self._metrics.items():
-            if due[name] <= now:
-                due[name] = following(due[name], metric.interval_seconds, now)
-                self._start(group, metric)
+    def _take_due(self, due: dict[str, float], now: float) -> list[MetricConfig]:
+        """Return what is due, and note when it is due again."""
+        taken = [metric for name, metric in self._metrics.items() if due[name] <= now]
+        for metric in taken:
+            due[metric.name] = following(due[metric.name], metric.interval_seconds, now)
+        return taken
 
-    def _start(self, group: asyncio.TaskGroup, metric: MetricConfig) -> None:
-        """Start a sample, unless the one before has not ended."""
-        running = self._running.get(metric.name)
-        if running is None or running.done():
-            self._running[metric.name] = group.create_task(self._sample(metric), name=f"sample {metric.name}")
+    async def _sample(self, group: asyncio.TaskGroup, metrics: Iterable[MetricConfig]) -> None:
+        """Sample those whose sample before has ended; return when each of them has ended or waits for something."""
+        rest = [metric for metric in metrics if metric.name not in self._waiting]
+        while rest:
+            turn = Turn(rest)
+            task = group.create_task(self._take_turn(turn), name="sample")
+            await asyncio.sleep(0)  # until then the task runs
+            rest = turn.give_up_rest()
+            if not task.done():
+                self._waiting[turn.metric.name] = task
+                turn.deadline.reschedule(asyncio.get_running_loop().time() + turn.metric.timeout_seconds)
 
-    async def _sample(self, metric: MetricConfig) -> None:
-        """Sample once, and note what came of it."""
-        reading = self._readings[metric.name]
-        deadline = asyncio.timeout(metric.timeout_seconds)
+    async def _take_turn(self, turn: "Turn") -> None:
+        """Sample one metric after the other, and note what came of each."""
         try:
-            async with deadline:
-                sample = await metric.source.sample()
-            reading = measured(reading, sample.ratio, asyncio.get_running_loop().time())
-        except asyncio.CancelledError:
-            if being_cancelled():
-                raise
-            reading = failed(reading, "the source cancelled itself")
-        except SourceError as error:
-            reading = failed(reading, str(error))
-        except (Exception, SystemExit) as error:
-            if isinstance(error, TimeoutError) and deadline.expired():
-                reading = failed(reading, f"no answer within {metric.timeout_seconds:g} s")
-            else:
-                reading = failed(reading, f"{type(error).__name__}: {error}")
-                log.debug("source raised metric=%s", metric.name, exc_info=True)
-        self._note(reading)
+            async with turn.deadline:
+                while turn.rest:
+                    turn.metric = turn.rest.popleft()
+                    self._note(await read(turn.metric.source, self._readings[turn.metric.name]))
+        except TimeoutError:
+            why = f"no answer within {turn.metric.timeout_seconds:g} s"
+            self._note(failed(self._readings[turn.metric.name], why))
+        finally:
+            self._waiting.pop(turn.metric.name, None)
 
     def _note(self, reading: Reading) -> None:
         """Keep a reading, and log when a metric begins or ceases to fail."""
@@ -115,6 +112,37 @@ class Collector:
     def _combine(self, now: float) -> Report:
         self._sequence += 1
         return combine(self._readings.values(), now, self._sequence, time.time())
+
+
+class Turn:
+    """Metrics that one task samples, one after the other for as long as none of them waits."""
+
+    def __init__(self, metrics: list[MetricConfig]) -> None:
+        self.rest = deque(metrics)
+        self.metric = metrics[0]  # the one being sampled
+        self.deadline = asyncio.timeout(None)  # of the one that waits
+
+    def give_up_rest(self) -> list[MetricConfig]:
+        """Leave what has not been sampled to another task."""
+        rest = list(self.rest)
+        self.rest.clear()
+        return rest
+
+
+async def read(source: Source, reading: Reading) -> Reading:
+    """Sample once, and return the reading with what came of it. Only a deadline or the collector's end cancels it."""
+    try:
+        sample = await source.sample()
+        return measured(reading, sample.ratio, asyncio.get_running_loop().time())
+    except asyncio.CancelledError:
+        if being_cancelled():
+            raise
+        return failed(reading, "the source cancelled itself")
+    except SourceError as error:
+        return failed(reading, str(error))
+    except (Exception, SystemExit) as error:
+        log.debug("source raised metric=%s", reading.name, exc_info=True)
+        return failed(reading, f"{type(error).__name__}: {error}")
 
 
 def following(due: float, interval_seconds: float, now: float) -> float:

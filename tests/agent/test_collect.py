@@ -99,6 +99,47 @@ def test_the_first_report_waits_a_moment_for_rates_and_no_longer() -> None:
     assert collect(metric("cpu", rate), metric("jobs", hanging), seconds=0.3)[0][0] == pytest.approx(0.25)
 
 
+def test_sources_that_need_not_wait_share_a_task_and_one_that_waits_keeps_it() -> None:
+    class Task(ScriptedSource):
+        async def sample(self) -> Sample:
+            tasks.append(asyncio.current_task())
+            return await super().sample()
+
+    tasks: list[asyncio.Task[None] | None] = []
+    sources = {"a": Task(), "b": Task(takes_seconds=0.1), "c": Task(), "d": Task(takes_seconds=9), "e": Task()}
+    reports = collect(*(metric(name, source) for name, source in sources.items()), seconds=0.5)
+    assert reports[0][1].metrics == dict.fromkeys("abce", 0.1)
+    a, b, c, d, e = tasks
+    assert a is b
+    assert c is d
+    assert len({a, c, e}) == 3
+
+
+def test_a_deadline_of_a_source_s_own_ends_nothing_else() -> None:
+    class Impatient(ScriptedSource):
+        async def sample(self) -> Sample:
+            async with asyncio.timeout(0.01):
+                return await super().sample()
+
+    source = Impatient(takes_seconds=1)
+    reports = collect(metric("a", ScriptedSource()), metric("jobs", source), metric("b", ScriptedSource()), seconds=2.5)
+    assert [report.failures for _, report in reports] == [{"jobs": "TimeoutError:"}] * 3
+    assert [sorted(report.metrics) for _, report in reports] == [["a", "b"]] * 3
+
+
+def test_a_source_that_cancels_its_task_harms_nothing_else() -> None:
+    class Rash(ScriptedSource):
+        async def sample(self) -> Sample:
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            await asyncio.sleep(0)
+            return Sample(0.5)
+
+    reports = collect(metric("jobs", Rash()), metric("cpu", ScriptedSource()), seconds=2.5)
+    assert [report.metrics for _, report in reports] == [{"cpu": 0.1}, {"cpu": 0.2}, {"cpu": 0.3}]
+
+
 def test_a_slow_source_delays_no_other_and_no_report() -> None:
     reports = collect(
         metric("slow", ScriptedSource(takes_seconds=0.9), timeout=2), metric("cpu", ScriptedSource()), seconds=4.5
