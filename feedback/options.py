@@ -122,11 +122,15 @@ class Kind(msgspec.Struct, frozen=True):
 
 
 class Field(msgspec.Struct, frozen=True):
-    """A field of a class of options. Calling `default` gives its default; None where it must be given."""
+    """A field of a class of options. Calling `default` gives its default; None where it must be given.
+
+    `attribute` is what Python calls it, where its name is a word of the language: `from_ = msgspec.field(name="from")`.
+    """
 
     name: str
     kind: Any
     default: Callable[[], Any] | None
+    attribute: str
 
 
 class Option(msgspec.Struct, frozen=True):
@@ -169,12 +173,22 @@ def fields_of(cls: type) -> tuple[Field, ...]:
 def _fields_of(cls: type) -> tuple[Field, ...]:
     if issubclass(cls, msgspec.Struct):
         return tuple(
-            Field(field.encode_name, field.type, _default(field.default, field.default_factory, msgspec.NODEFAULT))
+            Field(
+                field.encode_name,
+                field.type,
+                _default(field.default, field.default_factory, msgspec.NODEFAULT),
+                field.name,
+            )
             for field in msgspec.structs.fields(cls)
         )
     hints = typing.get_type_hints(cls, include_extras=True)
     return tuple(
-        Field(field.name, hints[field.name], _default(field.default, field.default_factory, dataclasses.MISSING))
+        Field(
+            field.name,
+            hints[field.name],
+            _default(field.default, field.default_factory, dataclasses.MISSING),
+            field.name,
+        )
         for field in dataclasses.fields(cast("Any", cls))
         if field.init
     )

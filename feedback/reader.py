@@ -50,7 +50,7 @@ def read_class(cls: type[T], node: Node, problems: Problems, beside: type | None
     readable = {name for name in values if problems.none_at(child(node, name).path)}
     partial = len(problems) > before
     try:
-        made = cls(**values)
+        made = cls(**{field.attribute: values[field.name] for field in fields_of(cls) if field.name in values})
     except ValueError as error:
         if not partial or _option_of(error) in readable & _entries(node, problems).keys():
             add_own_words(error, values, node, problems)

@@ -32,6 +32,14 @@ class Wish(StrEnum):
     DRAIN = "drain"
 
 
+class HostState(StrEnum):
+    """What the agent itself has found of its host: a metric over its threshold, a server that is gone."""
+
+    READY = "ready"
+    DRAIN = "drain"
+    DOWN = "down"
+
+
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
     """The first frame of a connection: who speaks, and what the host wants for itself."""
 
@@ -44,13 +52,16 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
 class Report(msgspec.Struct, frozen=True, tag="report"):
     """Metrics of one moment: name -> utilization as a ratio, 0 idle, 1 at the limit (above 1: over it).
 
-    `failures` says in words which sources could not be read. `sent_at` is the agent's own clock, for display.
+    `failures` says in words which sources could not be read. `sent_at` is the agent's own clock, for display. `why`
+    says what the host's `state` comes from. A state that has changed is reported at once.
     """
 
     metrics: Mapping[str, float]
     failures: Mapping[str, str] = {}
     sequence: int = 0
     sent_at: float = 0.0
+    state: HostState = HostState.READY
+    why: str = ""
 
 
 class SetWish(msgspec.Struct, frozen=True, tag="wish"):
@@ -138,6 +149,7 @@ def _validate_report(report: Report) -> None:
     for name, failure in report.failures.items():
         _validate_name("metric", name)
         _validate_line(f"the failure of {name}", failure)
+    _validate_line("the reason of a state", report.why)
     if not math.isfinite(report.sent_at):
         raise WireError(f"sent_at is {report.sent_at}, must be a finite number of seconds")
 

@@ -27,6 +27,10 @@ class Inner(msgspec.Struct, frozen=True):
     y: int = 0
 
 
+class Reserved(msgspec.Struct, frozen=True):
+    from_: int = msgspec.field(name="from", default=0)
+
+
 def value_of(kind: Any, text: str) -> Any:
     """Read a text as a kind; nothing may be wrong with it."""
     root, problems = parse_yaml(f"v: {text}", "f")
@@ -228,3 +232,9 @@ def test_everything_wrong_is_raised_at_the_end_even_when_there_is_a_value() -> N
     root, problems = parse_yaml("x: 1\ny: abc\n", "f")
     with pytest.raises(ConfigError, match="must be a whole number"):
         complete(problems, lambda: read_class(Inner, root, problems))
+
+
+def test_an_option_may_be_called_by_a_word_of_the_language() -> None:
+    assert value_of(Reserved, "{from: 3}").from_ == 3
+    assert value_of(Reserved, "{}").from_ == 0
+    assert wrong_with(Reserved, "{from_: 3}") == ["v.from_: unknown key; did you mean from?"]

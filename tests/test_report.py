@@ -17,6 +17,7 @@ from feedback.report import (
     AgentFrame,
     Goodbye,
     Hello,
+    HostState,
     Report,
     SetWish,
     Wish,
@@ -39,6 +40,8 @@ frames: st.SearchStrategy[AgentFrame] = st.one_of(
         failures=st.dictionaries(names, lines, max_size=8),
         sequence=st.integers(min_value=0, max_value=2**63 - 1),
         sent_at=st.floats(allow_nan=False, allow_infinity=False),
+        state=st.sampled_from(HostState),
+        why=lines,
     ),
     st.builds(SetWish, wish=wishes),
     st.builds(Goodbye, why=lines),
@@ -100,6 +103,10 @@ def test_whole_numbers_are_ratios_too() -> None:
             Report(metrics={}, failures={"cpu": "two\nlines"}),
             "the failure of cpu must be one line of at most 200 printable ASCII characters",
         ),
+        (
+            Report(metrics={}, why="two\nlines"),
+            "the reason of a state must be one line of at most 200 printable ASCII characters",
+        ),
         (Report(metrics={f"m{n}": 0.0 for n in range(257)}), "more than 256 metrics in one report"),
         (Report(metrics={}, failures={f"m{n}": "" for n in range(257)}), "more than 256 metrics in one report"),
         (Report(metrics={}, sent_at=math.nan), "sent_at is nan, must be a finite number of seconds"),
@@ -130,7 +137,11 @@ def test_deep_nesting_is_refused() -> None:
 
 def test_the_largest_report_that_is_allowed_fits_into_a_frame() -> None:
     every = [f"{n:0{MAX_NAME_LENGTH}}" for n in range(MAX_METRICS)]
-    largest = Report(metrics=dict.fromkeys(every, 0.123456789), failures=dict.fromkeys(every, "x" * MAX_FAILURE_LENGTH))
+    largest = Report(
+        metrics=dict.fromkeys(every, 0.123456789),
+        failures=dict.fromkeys(every, "x" * MAX_FAILURE_LENGTH),
+        why="x" * MAX_FAILURE_LENGTH,
+    )
     assert decode_agent_frame(encode(largest)) == largest
 
 
