@@ -32,6 +32,7 @@ ROOMS: Mapping[str, Room] = {
     "words": Room(  # what every other room speaks
         pure=(
             "feedback",
+            "feedback.enrolment",
             "feedback.errors",
             "feedback.extras",
             "feedback.model",
@@ -160,6 +161,7 @@ ROOMS: Mapping[str, Room] = {
     "agent": Room(  # runs on every realserver, so it stays small
         pure=(
             "feedback.agent",
+            "feedback.agent.acting",
             "feedback.agent.backoff",
             "feedback.agent.cgroup",
             "feedback.agent.config",
@@ -169,6 +171,8 @@ ROOMS: Mapping[str, Room] = {
             "feedback.agent.source",
             "feedback.agent.text",
             "feedback.agent.url",
+            "feedback.agent.watches.destroyed",
+            "feedback.agent.watches.watch",
             "feedback.agent.websocket",
         ),
         shells=(
@@ -184,11 +188,23 @@ ROOMS: Mapping[str, Room] = {
             "feedback.agent.sources.*",
             "feedback.agent.stream",
             "feedback.agent.transport",
+            "feedback.agent.watches",
+            "feedback.agent.watches.attend",
+            "feedback.agent.watches.flag",
+            "feedback.agent.watches.listener",
+            "feedback.agent.watches.pressure",
+            "feedback.agent.watches.unit",
             "feedback.agent.window",
             "feedback.agent.wish",
         ),
         rooms=("words", "codecs"),
         libraries=("msgspec", "wsproto"),
+    ),
+    "pki": Room(  # the director's own certificate authority
+        pure=("feedback.pki", "feedback.pki.register", "feedback.pki.validity"),
+        shells=("feedback.pki.authority", "feedback.pki.store"),
+        rooms=("words",),
+        libraries=("cryptography", "msgspec"),
     ),
     "director": Room(
         pure=(
