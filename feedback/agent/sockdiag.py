@@ -1,4 +1,4 @@
-"""Listening TCP sockets and their accept queues, as the kernel tells them by netlink (sock_diag(7)). Pure.
+"""TCP sockets of a port and their accept queues, as the kernel tells them by netlink (sock_diag(7)). Pure.
 
 `/proc/net/tcp` has the same, and lists every connection of the host to say it.
 """
@@ -21,6 +21,8 @@ AF_INET = 2
 AF_INET6 = 10
 FAMILIES = (AF_INET, AF_INET6)
 IPPROTO_TCP = 6
+TCP_ESTABLISHED = 1
+TCP_SYN_RECV = 3
 TCP_LISTEN = 10
 
 HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port id
@@ -39,40 +41,44 @@ class AcceptQueue(msgspec.Struct, frozen=True):
     backlog: int
 
 
-def pack_request(family: int, port: int) -> bytes:
-    """Return the request for the listening TCP sockets of one family on a port."""
-    body = REQUEST.pack(family, IPPROTO_TCP, 0, 1 << TCP_LISTEN) + SOCKET_ID.pack(port, 0, b"") + NO_COOKIE
+def pack_request(family: int, port: int, state: int = TCP_LISTEN) -> bytes:
+    """Return the request for the TCP sockets of one family that are in a state on a local port."""
+    body = REQUEST.pack(family, IPPROTO_TCP, 0, 1 << state) + SOCKET_ID.pack(port, 0, b"") + NO_COOKIE
     return HEADER.pack(HEADER.size + len(body), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST | NLM_F_DUMP, 0, 0) + body
 
 
-def parse_answer(data: bytes) -> tuple[list[AcceptQueue], bool]:
-    """Read one datagram of the answer; return the sockets in it, and whether it is the last. Raises SourceError."""
-    queues: list[AcceptQueue] = []
+def parse_answer(data: bytes) -> tuple[list[memoryview], bool]:
+    """Read one datagram of the answer; return the sockets in it, and whether it is the last. Raises SourceError.
+
+    `parse_queue` reads such a socket. Where they are only counted, there is no need to.
+    """
+    view = memoryview(data)
+    sockets: list[memoryview] = []
     offset = 0
     while offset + HEADER.size <= len(data):
         length, kind, _, _, _ = HEADER.unpack_from(data, offset)
         if length < HEADER.size or offset + length > len(data):
             break
-        body = data[offset + HEADER.size : offset + length]
+        body = view[offset + HEADER.size : offset + length]
         if kind == NLMSG_DONE:
-            return queues, True
+            return sockets, True
         if kind == NLMSG_ERROR and len(body) >= ERROR.size:
-            raise SourceError(f"the kernel refuses to tell its listening sockets: {_error_name(body)}")
+            raise SourceError(f"the kernel refuses to tell its sockets: {_error_name(body)}")
         if kind == SOCK_DIAG_BY_FAMILY and len(body) >= ANSWER.size:
-            queues.append(_parse_socket(body))
+            sockets.append(body)
         offset += (length + 3) & ~3
     else:
-        return queues, False
-    raise SourceError("the kernel's list of listening sockets is cut off")
+        return sockets, False
+    raise SourceError("the kernel's list of sockets is cut off")
 
 
-def _error_name(body: bytes) -> str:
+def _error_name(body: memoryview) -> str:
     number: int = -ERROR.unpack_from(body)[0]
     return errno.errorcode.get(number, str(number))
 
 
-def _parse_socket(body: bytes) -> AcceptQueue:
-    """For a listening socket `rqueue` is the length of its accept queue and `wqueue` its backlog."""
+def parse_queue(body: memoryview) -> AcceptQueue:
+    """Read a listening socket: its `rqueue` is the length of its accept queue, its `wqueue` the backlog."""
     _, _, _, _, identity, _, waiting, backlog, _, _ = ANSWER.unpack_from(body)
     port, _, _ = SOCKET_ID.unpack_from(identity)
     return AcceptQueue(port, waiting, backlog)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feedback.agent import sockdiag
-from feedback.agent.sockdiag import AcceptQueue, pack_request, parse_answer
+from feedback.agent.sockdiag import AcceptQueue, pack_request, parse_answer, parse_queue
 from feedback.agent.source import SourceError
 
 
@@ -27,6 +27,11 @@ def listener(port: int, waiting: int, backlog: int, family: int = socket.AF_INET
 DONE = message(3, bytes(4))
 
 
+def queues(answer: bytes) -> tuple[list[AcceptQueue], bool]:
+    sockets, done = parse_answer(answer)
+    return [parse_queue(body) for body in sockets], done
+
+
 def test_numbers_agree_with_the_systems() -> None:
     assert sockdiag.FAMILIES == (socket.AF_INET, socket.AF_INET6)
     assert socket.IPPROTO_TCP == sockdiag.IPPROTO_TCP
@@ -42,30 +47,35 @@ def test_the_request_asks_for_listeners_on_one_port() -> None:
     assert struct.unpack_from("!H", request, 24) == (8080,)
 
 
+def test_the_request_may_ask_for_another_state() -> None:
+    request = pack_request(socket.AF_INET, 80, sockdiag.TCP_ESTABLISHED)
+    assert struct.unpack_from("=I", request, 20) == (1 << 1,)
+
+
 def test_queues_are_read_until_the_end_of_the_list() -> None:
     answer = listener(80, 3, 128) + listener(80, 0, 4096, socket.AF_INET6)
-    assert parse_answer(answer) == ([AcceptQueue(80, 3, 128), AcceptQueue(80, 0, 4096)], False)
-    assert parse_answer(answer + DONE) == ([AcceptQueue(80, 3, 128), AcceptQueue(80, 0, 4096)], True)
-    assert parse_answer(b"") == ([], False)
+    assert queues(answer) == ([AcceptQueue(80, 3, 128), AcceptQueue(80, 0, 4096)], False)
+    assert queues(answer + DONE) == ([AcceptQueue(80, 3, 128), AcceptQueue(80, 0, 4096)], True)
+    assert queues(b"") == ([], False)
 
 
 def test_attributes_after_a_socket_and_other_messages_are_skipped() -> None:
     longer = message(20, listener(80, 1, 2)[16:] + b"attributes")
-    assert parse_answer(message(99, b"odd") + longer + DONE) == ([AcceptQueue(80, 1, 2)], True)
+    assert queues(message(99, b"odd") + longer + DONE) == ([AcceptQueue(80, 1, 2)], True)
 
 
 def test_a_refusal_names_the_error() -> None:
-    with pytest.raises(SourceError, match=r"^the kernel refuses to tell its listening sockets: ENOENT$"):
+    with pytest.raises(SourceError, match=r"^the kernel refuses to tell its sockets: ENOENT$"):
         parse_answer(message(2, struct.pack("=i", -2) + bytes(16)))
 
 
 @pytest.mark.parametrize("cut", [lambda data: data[:-8], lambda data: struct.pack("=I", 4) + data[4:]])
 def test_a_message_that_is_cut_off_is_an_error(cut: Callable[[bytes], bytes]) -> None:
-    with pytest.raises(SourceError, match=r"^the kernel's list of listening sockets is cut off$"):
+    with pytest.raises(SourceError, match=r"^the kernel's list of sockets is cut off$"):
         parse_answer(cut(listener(80, 1, 2)))
 
 
 @given(st.lists(st.one_of(st.binary(max_size=80), st.just(listener(80, 1, 2)), st.just(DONE)), max_size=4))
 def test_any_bytes_are_queues_or_one_named_error(parts: list[bytes]) -> None:
     with contextlib.suppress(SourceError):
-        parse_answer(b"".join(parts))
+        queues(b"".join(parts))

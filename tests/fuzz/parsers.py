@@ -187,7 +187,7 @@ PARSERS: Mapping[str, Parser] = {
         lambda data: agent_words.parse(data.decode("latin-1")).ratio(100),
         (b"up 75%, maxconn:30 #fine", b"READY\tweight:30,drain"),
     ),
-    "socket diagnosis": Parser(sockdiag.parse_answer),
+    "socket diagnosis": Parser(lambda data: [*map(sockdiag.parse_queue, sockdiag.parse_answer(data)[0])]),
     "certificate": Parser(lambda data: (certificate.not_after(data), certificate.parse(data)), (NAMED,)),
     "ocsp response": Parser(ocsp.parse, (response(single(b"\x12", end=b"20300101000000Z")), response(outcome=b"\x06"))),
     "tls first flight": Parser(

@@ -1,0 +1,58 @@
+"""Calls that may hang for ever in the kernel, like those on a network file system whose server is gone."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from feedback.agent.source import SourceError
+
+ResultT = TypeVar("ResultT")
+
+
+class Aside(Generic[ResultT]):
+    """Runs one function in a thread of its own, so that it delays nothing else when it hangs.
+
+    A call that hangs is abandoned, and while it does there is no other: at most one thread is ever lost to it. The
+    thread is a daemon, so that the agent can end in spite of it.
+    """
+
+    def __init__(self, function: Callable[[], ResultT], what: str) -> None:
+        self._function = function
+        self._what = what
+        self._thread: threading.Thread | None = None
+
+    async def call(self) -> ResultT:
+        """Return what the function returns, or raise what it raises. Raises SourceError while an earlier call hangs."""
+        if self._thread is not None and self._thread.is_alive():
+            raise SourceError(f"{self._what} does not answer: a call from before still waits for the kernel")
+        loop = asyncio.get_running_loop()
+        outcome: asyncio.Future[ResultT] = loop.create_future()
+        self._thread = threading.Thread(target=self._run, args=(loop, outcome), name=self._what, daemon=True)
+        self._thread.start()
+        return await outcome
+
+    def _run(self, loop: asyncio.AbstractEventLoop, outcome: "asyncio.Future[ResultT]") -> None:
+        try:
+            result = self._function()
+        except Exception as error:  # noqa: BLE001 - whoever awaits it is told
+            _hand_over(loop, _fail, outcome, error)
+        else:
+            _hand_over(loop, _answer, outcome, result)
+
+
+def _hand_over(loop: asyncio.AbstractEventLoop, settle: Callable[..., None], *arguments: object) -> None:
+    try:
+        loop.call_soon_threadsafe(settle, *arguments)
+    except RuntimeError:
+        return  # the loop is closed: nobody waits any more
+
+
+def _answer(outcome: "asyncio.Future[ResultT]", result: ResultT) -> None:
+    if not outcome.done():
+        outcome.set_result(result)
+
+
+def _fail(outcome: "asyncio.Future[ResultT]", error: Exception) -> None:
+    if not outcome.done():
+        outcome.set_exception(error)
