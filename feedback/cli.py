@@ -32,7 +32,8 @@ class Command(msgspec.Struct, frozen=True):
 
 COMMANDS = {
     "director": Command("director", "run the controller on a director"),
-    "agent": Command("agent", "run the agent on a realserver, or tell it to drain"),
+    "agent": Command("agent", "run the agent on a realserver, enrol it, or tell it to drain"),
+    "pki": Command("pki", "give agents their certificates, and take them back"),
     "check": Command("check", "run one check once", usage_status=3, failed_status=3),  # a plugin's 1 is a warning
     "status": Command("status", "show services, destinations, weights, load, health, and why"),
     "drain": Command("admin", "let a destination's connections end, and send it no new ones"),

@@ -27,6 +27,10 @@ class TableError(FeedbackError):
     """The kernel (or the memory table) refused an operation, or can't be reached at all."""
 
 
+class EnrolmentError(FeedbackError):
+    """A certificate can't be had: the authority, the token or the request is not what it must be."""
+
+
 class PluginError(FeedbackError):
     """A plugin is unknown, defined twice, or can't be imported."""
 

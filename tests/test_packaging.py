@@ -88,7 +88,7 @@ def test_the_base_is_the_agent_s_and_small(metadata: Message) -> None:
 
 def test_the_extras_are_the_director_and_everything(metadata: Message) -> None:
     assert metadata.get_all("Provides-Extra") == ["all", "director", "plots"]
-    director = {"aiohttp", "asyncssh", "dnspython", "h2", "prometheus-client", "rich", "uvloop"}
+    director = {"aiohttp", "asyncssh", "cryptography", "dnspython", "h2", "prometheus-client", "rich", "uvloop"}
     assert requirements(metadata, "director") == director
     assert requirements(metadata, "all") == director | {"matplotlib"}
 
