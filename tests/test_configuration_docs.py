@@ -30,6 +30,8 @@ TABLES: list[tuple[str, type]] = [
     ("### destinations", shape.DestinationShape),
     ("### agent", agent_file._Agent),
     ("### metrics", agent_file._Metric),
+    ("### agent_check", agent_file._AgentCheck),
+    ("### prometheus", agent_file._Prometheus),
 ]
 
 
