@@ -10,6 +10,9 @@ class Refusal(StrEnum):
     """Why a connection was refused or cut off."""
 
     TOKEN = "token"  # noqa: S105 - not a password
+    TLS = "tls"  # no handshake, or a certificate that no authority here has signed
+    CERTIFICATE = "certificate"  # none shown, or one that is revoked or has expired
+    NAME = "name"  # not one of its certificate's
     CONNECTIONS = "connections"  # too many of them, from one address or in all
     HELLO = "hello"  # none in time
     ORDER = "order"  # a second hello, or another frame before the first
@@ -52,12 +55,18 @@ class Bucket:
 
 
 class Link:
-    """One connection. `peer` is its address, `cut` ends it from the director's side; `name` is set by its hello."""
+    """One connection. `peer` is its address, `cut` ends it from the director's side; `name` is set by its hello.
 
-    __slots__ = ("cut", "heard", "name", "peer")
+    `names` are those that its certificate allows it, None where there is no certificate and any name will do;
+    `sequence` is the newest report's.
+    """
 
-    def __init__(self, peer: str, cut: Callable[[CutOffError], None]) -> None:
+    __slots__ = ("cut", "heard", "name", "names", "peer", "sequence")
+
+    def __init__(self, peer: str, cut: Callable[[CutOffError], None], names: frozenset[str] | None = None) -> None:
         self.peer = peer
         self.cut = cut
+        self.names = names
+        self.sequence = 0
         self.name: str | None = None
         self.heard = 0.0
