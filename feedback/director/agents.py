@@ -13,6 +13,7 @@ import msgspec
 from feedback.director.desired import Asks
 from feedback.director.estimate import STALE_AFTER_INTERVALS, STALE_AFTER_SECONDS, fresh
 from feedback.director.link import Bucket, CutOffError, Link, Refusal
+from feedback.director.said import READY, Said
 from feedback.errors import WireError
 from feedback.model import AgentState
 from feedback.report import (
@@ -27,10 +28,14 @@ from feedback.report import (
     Wish,
     decode_agent_frame,
     encode,
+    failure_line,
 )
 
 GOODBYE_HOLD_SECONDS = 600.0
 """How long a goodbye keeps a host out that does not come back: longer than a reboot, and not for ever."""
+
+SAID_HOLD_SECONDS = 60.0
+"""How long what an agent has found of its host holds when it reports no more: then its checks alone decide."""
 
 FRAMES_PER_SECOND = 40.0
 FRAMES_BURST = 240.0
@@ -38,10 +43,15 @@ FRAMES_BURST = 240.0
 REQUEST_COST = 20.0
 """A hello, a wish and a goodbye each cause a tick and an event, and so count as this many reports."""
 
+LOOKS_PER_SECOND = 1.0
+LOOKS_BURST = 20.0
+"""How often changes of one host's state may bring the next tick forward."""
+
 EVENTS_PER_SECOND = 0.1
 EVENTS_BURST = 20.0
 """How much one agent, or all refused ones together, may make the director tell."""
 MAX_FAILURES_TOLD = 3
+MAX_NAMES_TOLD = 3
 
 
 class Heard(msgspec.Struct, frozen=True):
@@ -55,7 +65,7 @@ class AgentView(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one agent at one moment.
 
     `metrics` and `failures` are the newest report's while it is fresh, whether or not the connection still stands.
-    `arrived` is when that report came, in the director's monotonic seconds.
+    `arrived` is when that report came, in the director's monotonic seconds. `said` is what it said of its host.
     """
 
     state: AgentState = AgentState.ABSENT
@@ -64,6 +74,7 @@ class AgentView(msgspec.Struct, frozen=True, kw_only=True):
     arrived: float | None = None
     interval_seconds: float = 1.0
     asks: Asks = "ready"
+    said: Said = READY
 
 
 class Teller:
@@ -96,8 +107,10 @@ class _Agent:
         "goodbye",
         "interval",
         "link",
+        "looks",
         "name",
         "report",
+        "said",
         "silent",
         "teller",
         "wish",
@@ -111,9 +124,11 @@ class _Agent:
         self.connected = 0.0
         self.interval = 1.0
         self.report: Report | None = None
+        self.said = READY
         self.arrived: float | None = None
         self.goodbye: float | None = None
         self.bucket = Bucket(FRAMES_PER_SECOND, FRAMES_BURST)
+        self.looks = Bucket(LOOKS_PER_SECOND, LOOKS_BURST)
         self.silent = False  # whether its silence has been told
         self.failing: frozenset[str] = frozenset()  # the sources whose failure has been told
 
@@ -211,6 +226,7 @@ class Agents:
             arrived=agent.arrived,
             interval_seconds=agent.interval,
             asks=agent.asks(now),
+            said=agent.said,
         )
 
     def wishes(self) -> dict[str, Wish]:
@@ -228,6 +244,7 @@ class Agents:
                 agent.goodbye = None
                 minutes = GOODBYE_HOLD_SECONDS / 60
                 agent.tell(f"said goodbye {minutes:g} minutes ago and has not come back: its checks alone decide", now)
+            _let_go(agent, now)
             _tell_silence(agent, now)
             _tell_failures(agent, now)
 
@@ -252,8 +269,10 @@ class Agents:
         if isinstance(frame, Hello):
             return self._hello(link, frame, now)
         if isinstance(frame, Report):
+            agent = self._charge(link, 1, now)
+            _check_order(link, frame)
             self.reports += 1
-            return _keep_report(self._charge(link, 1, now), frame, now)
+            return _keep_report(agent, frame, now)
         agent = self._charge(link, REQUEST_COST, now)
         if isinstance(frame, SetWish):
             _change_wish(agent, frame.wish, now)
@@ -277,6 +296,10 @@ class Agents:
             raise CutOffError(
                 Refusal.VERSION, f"it speaks version {hello.version} of the protocol, this director {WIRE_VERSION}"
             )
+        if link.names is not None and hello.agent not in link.names:
+            raise CutOffError(
+                Refusal.NAME, f'its certificate is for {_listed(link.names)}, and not for agent "{hello.agent}"'
+            )
         agent = self._agents.get(hello.agent)
         if agent is None:
             raise CutOffError(Refusal.UNKNOWN, f'no destination names agent "{hello.agent}"')
@@ -297,6 +320,18 @@ def _patience(agent: _Agent) -> float:
     return max(STALE_AFTER_INTERVALS * agent.interval, STALE_AFTER_SECONDS)
 
 
+def _listed(names: Iterable[str]) -> str:
+    """Write names into a sentence; a certificate's may be any text."""
+    return ", ".join(sorted(failure_line(name) for name in names)[:MAX_NAMES_TOLD]) or "no name"
+
+
+def _check_order(link: Link, report: Report) -> None:
+    """Cut off whoever says what was said before: the numbers of a connection's reports rise. 0 is no number."""
+    if report.sequence and report.sequence <= link.sequence:
+        raise CutOffError(Refusal.ORDER, f"report {report.sequence} came after report {link.sequence}")
+    link.sequence = max(link.sequence, report.sequence)
+
+
 def _admit(link: Link, agent: _Agent, hello: Hello, now: float) -> None:
     link.name = hello.agent
     link.heard = now
@@ -310,9 +345,24 @@ def _admit(link: Link, agent: _Agent, hello: Hello, now: float) -> None:
 
 def _keep_report(agent: _Agent, report: Report, now: float) -> Heard:
     first = not agent.is_fresh(now)
+    said = Said(report.state, report.why)
+    changed = said.state is not agent.said.state
     agent.report = report
     agent.arrived = now
-    return _LOOK if first else _NOTHING
+    agent.said = said
+    if changed:
+        agent.tell(f"says that its host is {said}", now)
+    # One that changes too often is not cut off for it: it waits for the next tick, as all that does not matter.
+    return _LOOK if first or (changed and agent.looks.take(1, now)) else _NOTHING
+
+
+def _let_go(agent: _Agent, now: float) -> None:
+    """Forget what a host has said of itself a while after its agent has fallen silent."""
+    if agent.said.state is READY.state or agent.arrived is None:
+        return
+    if now - agent.arrived >= max(SAID_HOLD_SECONDS, STALE_AFTER_INTERVALS * agent.interval):
+        agent.tell(f"said that its host is {agent.said}, and reports no more: its checks alone decide", now)
+        agent.said = READY
 
 
 def _change_wish(agent: _Agent, wish: Wish, now: float) -> None:

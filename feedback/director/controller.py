@@ -12,6 +12,7 @@ import msgspec
 from feedback.director.config import ServiceConfig, WeightsConfig
 from feedback.director.desired import Asks, DesiredService, MemberInput, decide, effective_weight, wants_weight
 from feedback.director.hints import Wish
+from feedback.director.relief import Relief
 from feedback.director.weights import Member, Policy, make_policy
 from feedback.model import Admin, Counters, DestinationKey, Health, ServiceState
 
@@ -23,7 +24,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one destination at one moment.
 
     reason: what the checks say, in words. doubt: what one of them says that does not speak for it, though it may be
-    up. wish: what they ask of its weight.
+    up. wish: what they ask of its weight. asks_why: what its host asks for that, where it has found it by itself.
     """
 
     health: Health
@@ -32,6 +33,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     wish: Wish | None = None
     admin: Admin = Admin.ENABLED
     asks: Asks = "ready"
+    asks_why: str = ""
     utilization: float | None = None
 
 
@@ -75,6 +77,7 @@ class ServiceController:
         self._started = False
         self._judged: frozenset[DestinationKey] = frozenset()
         self._left: ServiceState | None = None
+        self._relief = Relief()
 
     def configure(self, config: ServiceConfig) -> None:
         """Go on with a changed configuration. All that is remembered stays, but for filters whose settings changed."""
@@ -90,6 +93,8 @@ class ServiceController:
             if name not in self._memories:
                 self._memories[name] = self._meet(destination.key, observed)
             _remember(self._memories[name], facts[name], now)
+        if not self._started:
+            self._relief.adopt(self.config, observed)
         self._started = True
         members = [self._input(name, facts[name], now) for name in self.config.destinations]
         serving = [member for member in members if wants_weight(member)]
@@ -98,6 +103,7 @@ class ServiceController:
             self._weigh(now, serving, observed)
         self._served = served
         desired = decide(self.config, [self._weighted(member) for member in members], self._as_left(observed))
+        desired = self._relief.complete(now, self.config, desired, observed)
         self._remember_failures(facts, desired, now)
         self._left = desired.state
         self._judged = frozenset(member.key for member in members)
@@ -134,9 +140,12 @@ class ServiceController:
             key=destination.key,
             base_weight=destination.base_weight,
             forwarding=destination.forwarding,
+            upper_threshold=destination.upper_threshold,
+            lower_threshold=destination.lower_threshold,
             health=facts.health,
             admin=facts.admin,
             asks=facts.asks,
+            asks_why=facts.asks_why,
             utilization=facts.utilization,
             drain_seconds=None if drained_since is None else now - drained_since,
             spared=now < self._memories[name].spared_until,
@@ -169,6 +178,7 @@ class ServiceController:
         members = {member.name: self._member(member, counters.get(member.key, Counters()), now) for member in serving}
         for name, weight in self._policy.step(now, members).items():
             self._memories[name].weight = weight
+        self._relief.weigh(now, self.config, members, self._left)
         self._stepped = now
 
     def _member(self, member: MemberInput, counters: Counters, now: float) -> Member:

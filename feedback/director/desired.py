@@ -13,7 +13,9 @@ import msgspec
 
 from feedback.director import hints
 from feedback.director.config import ServiceConfig
+from feedback.director.config_rules import HASH_SCHEDULERS
 from feedback.director.hints import Wish
+from feedback.director.overload import Burden
 from feedback.model import (
     Admin,
     Counters,
@@ -29,26 +31,28 @@ Asks = Literal["ready", "drain", "goodbye"]
 """What a host wants for itself, by its agent."""
 
 FALLBACK_WEIGHT = 1
-HASH_SCHEDULERS = frozenset({"sh", "dh", "mh"})
-"""Under these the client's or the service's address decides, not the weight."""
 
 
 class MemberInput(msgspec.Struct, frozen=True, kw_only=True):
     """One destination as the decision sees it.
 
     weight: the policy's, None where it has none (then the base weight). drain_seconds: since when it has been drained,
-    in maintenance, or asked by its host to be drained; None when it is not. spared: `min_healthy` has just let go of
-    it, and its checks have not had the time to pass again. reason: what the checks say, in words. doubt: what one of
-    them says that does not speak for it, though it may be up. wish: what they ask of its weight.
+    in maintenance, or asked by its host to be drained; None when it is not. asks_why: what its host has found, where
+    that is why it asks. spared: `min_healthy` has just let go of it, and its checks have not had the time to pass
+    again. reason: what the checks say, in words. doubt: what one of them says that does not speak for it, though it may
+    be up. wish: what they ask of its weight.
     """
 
     name: str
     key: DestinationKey
     base_weight: int
     forwarding: Forwarding
+    upper_threshold: int = 0
+    lower_threshold: int = 0
     health: Health
     admin: Admin = Admin.ENABLED
     asks: Asks = "ready"
+    asks_why: str = ""
     weight: int | None = None
     utilization: float | None = None
     drain_seconds: float | None = None
@@ -62,7 +66,7 @@ class DesiredService(msgspec.Struct, frozen=True, kw_only=True):
     """One service as it should be.
 
     why: one sentence for each destination, by name: how it is, and why. cause: the same without how it is, for the
-    story of a change. usable: the names of those that take new connections.
+    story of a change. usable: the names of those that take new connections. burden: how they bear their load.
     """
 
     state: ServiceState
@@ -71,6 +75,7 @@ class DesiredService(msgspec.Struct, frozen=True, kw_only=True):
     usable: frozenset[str]
     panic: bool
     fallback: bool
+    burden: Burden = Burden()
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -96,7 +101,7 @@ def decide(config: ServiceConfig, members: Sequence[MemberInput], observed: Serv
     mean = _mean_utilization(members)
     verdicts = {member.name: _judge(member, config, observed, panic=panic, mean=mean) for member in members}
     destinations = {
-        member.key: Destination(member.key, member.forwarding, weight)
+        member.key: Destination(member.key, member.forwarding, weight, member.upper_threshold, member.lower_threshold)
         for member in members
         if (weight := verdicts[member.name].weight) is not None
     }
@@ -261,4 +266,6 @@ def _left(connections: int) -> str:
 def _who_drains(member: MemberInput) -> str:
     if member.admin is Admin.DRAIN:
         return "drained by the operator"
-    return "host is shutting down" if member.asks == "goodbye" else "drained by its host"
+    if member.asks == "goodbye":
+        return "host is shutting down"
+    return f"drained by its host ({member.asks_why})" if member.asks_why else "drained by its host"

@@ -22,6 +22,7 @@ from feedback.director.events import EventLog
 from feedback.director.plan import Operation, plan
 from feedback.director.prober import ProbeConfig, ProbeKey, Prober
 from feedback.director.retry import Retries, subject, table_after
+from feedback.director.said import heed
 from feedback.director.snapshot import Snapshot
 from feedback.director.state import State
 from feedback.director.state_file import StateError, save_state
@@ -30,8 +31,9 @@ from feedback.director.story import Story
 from feedback.director.table.contract import Refusal, Table
 from feedback.director.view import Known, view_service
 from feedback.errors import ConfigError, TableError
-from feedback.model import Admin, Endpoint, ServiceKey, TableState
+from feedback.model import Admin, Endpoint, ServiceKey, ServiceState, TableState
 from feedback.net import Target
+from feedback.report import HostState
 from feedback.utilization import utilization
 
 TICK_SECONDS = 1.0
@@ -214,7 +216,10 @@ class Director:
         try:
             observed = await self._table.read()
             self._agents.tick(now)
-            known = {name: self._know(service, now) for name, service in self.config.services.items()}
+            known = {
+                name: self._know(service, now, observed.get(service.key))
+                for name, service in self.config.services.items()
+            }
             desired = {}
             for name, controller in self._controllers.items():
                 facts = {destination: one.facts for destination, one in known[name].items()}
@@ -245,11 +250,16 @@ class Director:
         self._story.tell_changes(self.config, desired, observed, operations, refusals, after=after)
         return after
 
-    def _know(self, service: ServiceConfig, now: float) -> dict[str, Known]:
-        return {
+    def _know(self, service: ServiceConfig, now: float, observed: ServiceState | None) -> dict[str, Known]:
+        known = {
             name: self._know_destination(service, destination, now)
             for name, destination in service.destinations.items()
         }
+        said = {name: one.agent.said for name, one in known.items() if one.agent.said.state is not HostState.READY}
+        if said:
+            heeded = heed(service, {name: one.facts for name, one in known.items()}, said, observed)
+            known = {name: msgspec.structs.replace(one, facts=heeded[name]) for name, one in known.items()}
+        return known
 
     def _know_destination(self, service: ServiceConfig, destination: DestinationConfig, now: float) -> Known:
         checks = self._prober.health_of(service.name, destination.name, service.checks)

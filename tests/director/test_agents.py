@@ -22,6 +22,7 @@ from feedback.director.agents import (
     Heard,
 )
 from feedback.director.link import CutOffError, Link, Refusal
+from feedback.director.said import Said
 from feedback.errors import WireError
 from feedback.model import AgentState
 from feedback.report import (
@@ -30,6 +31,7 @@ from feedback.report import (
     AgentFrame,
     Goodbye,
     Hello,
+    HostState,
     Report,
     SetWish,
     Wish,
@@ -453,5 +455,47 @@ def test_no_sequence_of_frames_does_more_than_cut_connections_off(
 
 def test_the_documentation_lists_every_reason_for_a_refusal() -> None:
     text = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
-    rows = dict(re.findall(r"^\| `(\w+)` \| .* \| (?:HTTP )?(\d{3,4}) \|$", text, re.MULTILINE))
+    rows = dict(re.findall(r"^\| `(\w+)` \| .* \| (?:HTTP \d{3}, )?(?:HTTP )?(\d{3,4}|alert) \|$", text, re.MULTILINE))
     assert rows.keys() == set(Refusal)
+
+
+# --- what agents have found of their hosts
+
+
+def test_a_state_that_changes_matters_and_one_that_stays_does_not(host: Host) -> None:
+    link = host.connect()
+    assert host.say(link, Report({})).matters
+    down = Report({}, state=HostState.DOWN, why="nobody listens")
+    assert host.say(link, down) == Heard(matters=True)
+    assert host.view().said == Said(HostState.DOWN, "nobody listens")
+    assert host.say(link, down) == Heard()
+    assert host.say(link, Report({})) == Heard(matters=True)
+    assert host.view().said == Said()
+    assert host.told[-2:] == [
+        "agent rs1 says that its host is down (nobody listens)",
+        "agent rs1 says that its host is ready",
+    ]
+
+
+def test_a_state_that_changes_too_often_waits_for_the_next_tick_and_is_not_cut_off_for_it(host: Host) -> None:
+    link = host.connect()
+    host.say(link, Report({}))
+    states = [Report({}, state=state) for state in (HostState.DOWN, HostState.READY)]
+    matters = [host.say(link, states[number % 2]).matters for number in range(60)]
+    assert matters == [True] * 20 + [False] * 40
+    assert host.view().said == Said()
+
+
+def test_what_an_agent_has_found_outlives_its_connection_for_a_while(host: Host) -> None:
+    link = host.connect(interval_seconds=30.0)
+    host.say(link, Report({}, state=HostState.DRAIN, why="busy"))
+    host.agents.lose(link, "reset", host.now)
+    host.now += 89.9
+    host.agents.tick(host.now)
+    assert host.view().said == Said(HostState.DRAIN, "busy"), "three intervals, where that is longer"
+    host.now += 0.1
+    host.agents.tick(host.now)
+    assert host.view().said == Said()
+    assert host.told[-1] == (
+        "agent rs1 said that its host is drain (busy), and reports no more: its checks alone decide"
+    )
