@@ -82,16 +82,23 @@ class Accepted(msgspec.Struct, frozen=True, tag="accepted"):
     wish: Wish
 
 
+class Renewed(msgspec.Struct, frozen=True, tag="renewed"):
+    """The agent's certificate ends soon: here is a new one (PEM), for the key that it has. Sent over TLS alone."""
+
+    certificate: str
+
+
+DirectorFrame = Accepted | Renewed
 AgentFrame = Hello | Report | SetWish | Goodbye
 
 _encoder = msgspec.msgpack.Encoder()
 _agent_frames: msgspec.msgpack.Decoder[AgentFrame] = msgspec.msgpack.Decoder(Hello | Report | SetWish | Goodbye)
-_director_frames = msgspec.msgpack.Decoder(Accepted)
+_director_frames: msgspec.msgpack.Decoder[DirectorFrame] = msgspec.msgpack.Decoder(Accepted | Renewed)
 
 FrameT = TypeVar("FrameT")
 
 
-def encode(frame: AgentFrame | Accepted) -> bytes:
+def encode(frame: AgentFrame | DirectorFrame) -> bytes:
     """Return a frame's bytes."""
     return _encoder.encode(frame)
 
@@ -108,7 +115,7 @@ def decode_agent_frame(data: bytes) -> AgentFrame:
     return frame
 
 
-def decode_director_frame(data: bytes) -> Accepted:
+def decode_director_frame(data: bytes) -> DirectorFrame:
     """Return the frame a director sent. Raises WireError for anything else."""
     return _decode(_director_frames, data)
 

@@ -209,6 +209,10 @@ class Agents:
         self.refused[error.refusal] += 1
         self._refusals.tell(f"{who} was cut off: {error}", now)
 
+    def note(self, message: str, now: float) -> None:
+        """Tell what has come of a certificate, unless too much was told lately."""
+        self._refusals.tell(message, now)
+
     def view(self, name: str, now: float) -> AgentView:
         """Return what is known of the agent called `name`; of one that nobody names: that it is absent."""
         agent = self._agents.get(name)

@@ -7,7 +7,7 @@ import asyncio
 import ipaddress
 import logging
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -23,9 +23,13 @@ from feedback.director.openapi import AdminChange, describe
 from feedback.director.receive import Receiver, bearer
 from feedback.director.snapshot import DestinationView, ServiceView
 from feedback.director.stream import Streams
+from feedback.enrolment import ENROL_PATH
 from feedback.errors import ConfigError, FeedbackError
 from feedback.model import Admin
 from feedback.secret import Secret
+
+if TYPE_CHECKING:
+    from feedback.director.secure import Tls  # what it imports, few directors need
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +41,10 @@ CHANGES = frozenset({"PUT", "POST"})
 ViewT = TypeVar("ViewT", ServiceView, DestinationView)
 
 
-def make_app(control: Control, receiver: Receiver, counts: Counts, token: Secret | None = None) -> web.Application:
-    """Return the application. Without a `token` it must listen on loopback only."""
+def make_app(
+    control: Control, receiver: Receiver, counts: Counts, token: Secret | None = None, tls: "Tls | None" = None
+) -> web.Application:
+    """Return the application. Without a `token` it must listen on loopback only, but for where it speaks TLS."""
     api = _Api(control, receiver.agents, counts)
     streams = Streams(control.events)
     app = web.Application(middlewares=[_answer_errors, _guard(token)], client_max_size=MAX_BODY_BYTES)
@@ -52,6 +58,10 @@ def make_app(control: Control, receiver: Receiver, counts: Counts, token: Secret
     app.router.add_post("/api/v1/reload", api.reload)
     app.router.add_get("/api/v1/events", streams.handle)
     add_dashboard(app)
+    if tls is not None and tls.store is not None:
+        from feedback.director.enrolling import add_enrolment  # noqa: PLC0415 - as above
+
+        add_enrolment(app, tls.store, receiver.agents)
     app.on_response_prepare.append(_never_cache)
     app.on_shutdown.append(lambda _: receiver.close())
     app.on_shutdown.append(lambda _: streams.close())
@@ -172,12 +182,16 @@ def _guard(token: Secret | None) -> Middleware:
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if token is None and not _is_local_name(request.host):
+        if token is None and not request.secure and not _is_local_name(request.host):
             raise web.HTTPMisdirectedRequest(
                 text="without a token the director answers only to an IP address or localhost in the URL"
             )
         if request.method in CHANGES:
             _refuse_foreign_page(request)
+            if request.path == ENROL_PATH:  # it has a token of its own
+                return await handler(request)
+            if token is None and not _comes_from_here(request):
+                raise web.HTTPForbidden(text="without token_file, changes are taken from the director's own host alone")
             if token is not None and not token.matches(bearer(request)):
                 raise web.HTTPUnauthorized(
                     text="changes need the director's token: Authorization: Bearer",
@@ -186,6 +200,15 @@ def _guard(token: Secret | None) -> Middleware:
         return await handler(request)
 
     return guard
+
+
+def _comes_from_here(request: web.Request) -> bool:
+    """Tell whether a request comes from this host: from loopback, or from the address that it is sent to."""
+    transport = request.transport
+    if transport is None:
+        return False
+    peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+    return bool(peer and own) and (peer[0] == own[0] or ipaddress.ip_address(peer[0]).is_loopback)
 
 
 def _is_local_name(host: str) -> bool:

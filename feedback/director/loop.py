@@ -356,7 +356,7 @@ def _check_reload(old: DirectorConfig, new: DirectorConfig) -> None:
     """Refuse what only a restart can change."""
     problems = [
         f"director.{name}: can't change while the director runs; restart it (the table stays as it is)"
-        for name in ("table", "listen", "state_file", "token")
+        for name in ("table", "listen", "state_file", "token", "tls")
         if getattr(old, name) != getattr(new, name)
     ]
     if problems:

@@ -6,7 +6,8 @@ import logging
 import resource
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from typing import TYPE_CHECKING
 
 from feedback.checks.runner import Runner
 from feedback.director import garbage
@@ -16,7 +17,8 @@ from feedback.director.api import make_app
 from feedback.director.config import DirectorConfig
 from feedback.director.events import EventLog
 from feedback.director.forwarder import Forwarder
-from feedback.director.listen import serving
+from feedback.director.link import CutOffError, Refusal
+from feedback.director.listen import Listener, serving
 from feedback.director.loop import Director, agent_names
 from feedback.director.prober import Prober
 from feedback.director.receive import Receiver
@@ -25,8 +27,12 @@ from feedback.director.table.contract import Table
 from feedback.director.table.dry import copy_of
 from feedback.director.table.kernel import KernelTable, read_sysctls
 from feedback.director.table.memory import MemoryTable
+from feedback.director.watch import keep_secure
 from feedback.engine import Engine
 from feedback.errors import ConfigError, FeedbackError
+
+if TYPE_CHECKING:
+    from feedback.director.secure import Tls
 
 log = logging.getLogger(__name__)
 
@@ -58,19 +64,50 @@ async def run_director(load: Callable[[], DirectorConfig], config: DirectorConfi
             state=state,
             steers=not dry_run,
         )
-        receiver = Receiver(agents, director.wake, time.monotonic, config.token)
-        app = make_app(director, receiver, director.counts, config.token)
+        tls = _tls(config)
+        receiver = Receiver(agents, director.wake, time.monotonic, config.token, tls)
+        app = make_app(director, receiver, director.counts, config.token, tls)
+
+        def refused(address: str, why: str) -> None:
+            agents.refuse(f"a connection from {address}", CutOffError(Refusal.TLS, why), time.monotonic())
+
         # The port first: a second director on this host must not get as far as the table.
-        where = await stack.enter_async_context(serving(app, config.listen))
+        where = await stack.enter_async_context(serving(app, *_listeners(config, tls), refused=refused))
         await director.start()
         garbage.tune()
-        _say_started(config, events, f"http://{where}/", dry_run=dry_run)
-        await _run_until_signal(director, prober, table, dry_run=dry_run)
+        scheme = "http" if tls is None or (config.tls and config.tls.listen) else "https"
+        _say_started(config, events, f"{scheme}://{where}/", dry_run=dry_run)
+        watching = [] if tls is None else [keep_secure(tls, receiver, events.record)]
+        await _run_until_signal(director, prober, table, watching, dry_run=dry_run)
         if config.on_exit == "clear":
             await director.clear()
 
 
-async def _run_until_signal(director: Director, prober: Prober, table: Table, *, dry_run: bool) -> None:
+def _tls(config: DirectorConfig) -> "Tls | None":
+    if config.tls is None:
+        return None
+    from feedback.director.secure import Tls  # noqa: PLC0415 - a director on loopback needs none of what it imports
+
+    return Tls(config.tls)
+
+
+def _listeners(config: DirectorConfig, tls: "Tls | None") -> tuple[Listener, ...]:
+    """Return where to listen: TLS in place of the plain listener, or beside it."""
+    if tls is None or config.tls is None:
+        return (Listener(config.listen),)
+    if config.tls.listen is None:
+        return (Listener(config.listen, tls.context),)
+    return Listener(config.listen), Listener(config.tls.listen, tls.context)
+
+
+async def _run_until_signal(
+    director: Director,
+    prober: Prober,
+    table: Table,
+    more: Iterable[Coroutine[None, None, None]],
+    *,
+    dry_run: bool,
+) -> None:
     """Run everything that runs. One task failing ends them all: the table stays, and whoever supervises starts anew."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -81,6 +118,7 @@ async def _run_until_signal(director: Director, prober: Prober, table: Table, *,
         running = [
             group.create_task(prober.run(), name="prober"),
             group.create_task(director.run(), name="loop"),
+            *map(group.create_task, more),
         ]
         if isinstance(table, MemoryTable) and not dry_run:
             running.append(group.create_task(Forwarder(table).run(), name="forwarder"))

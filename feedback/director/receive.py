@@ -5,13 +5,19 @@ import contextlib
 import socket
 from collections import Counter
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from aiohttp import WebSocketError, WSCloseCode, WSMessage, WSMsgType, web
 
 from feedback.director.agents import Agents
+from feedback.director.identity import Identity
 from feedback.director.link import CutOffError, Link, Refusal
-from feedback.report import MAX_FRAME_BYTES
+from feedback.errors import EnrolmentError
+from feedback.report import MAX_FRAME_BYTES, Renewed, encode
 from feedback.secret import Secret
+
+if TYPE_CHECKING:
+    from feedback.director.secure import Tls  # what it imports, few directors need
 
 HELLO_SECONDS = 5.0
 """How long a connection may be open without a hello."""
@@ -21,6 +27,8 @@ KEEPALIVE_PROBES = 3
 USER_TIMEOUT_MILLISECONDS = 6000
 """The kernel notices within six seconds that a peer is gone without a word. Pings of our own would cost every report
 a callback, and would tell no more: an agent that hangs on a living host shows in its missing reports."""
+SEND_SECONDS = 1.0
+"""How long an agent may take to read its new certificate; reports are received meanwhile."""
 CLOSE_SECONDS = 1.0
 """How long a connection that is cut off has to answer the Close."""
 
@@ -35,8 +43,9 @@ _WATCH = (
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES),
     (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MILLISECONDS),
 )
-_CLOSE_CODES = {Refusal.SIZE: 1009, Refusal.GARBAGE: 1007, Refusal.TAKEN: 1013}
-"""RFC 6455 section 7.4; 1013, try again later: the name's holder may be gone by then. All others: 1008, policy."""
+_CLOSE_CODES = {Refusal.SIZE: 1009, Refusal.GARBAGE: 1007, Refusal.TAKEN: 1013, Refusal.CERTIFICATE: 1013}
+"""RFC 6455 section 7.4; 1013, try again later: the name's holder may be gone by then, and an expired certificate be
+renewed. All others: 1008, policy."""
 _POLICY = 1008
 _GOING_AWAY = 1001
 _MAX_CLOSE_BYTES = 123
@@ -46,30 +55,37 @@ class Receiver:
     """Takes agents' connections and frames.
 
     `wake` is called when something has come that the director should look at before its next tick. `now` returns
-    monotonic seconds. Without a `token` every connection is welcome.
+    monotonic seconds. Over TLS with an authority, agents are known by their certificates; else by the `token`, and
+    without one every connection is welcome.
     """
 
     def __init__(
-        self, agents: Agents, wake: Callable[[], None], now: Callable[[], float], token: Secret | None = None
+        self,
+        agents: Agents,
+        wake: Callable[[], None],
+        now: Callable[[], float],
+        token: Secret | None = None,
+        tls: "Tls | None" = None,
     ) -> None:
         self.agents = agents
         self.wake = wake
         self.now = now
         self._token = token
+        self._tls = tls
         self._nameless: Counter[str] = Counter()
         self._connections: set[_Connection] = set()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection until it ends."""
         address = request.remote or ""
-        self._admit(request, address)
+        identity = self._admit(request, address)
         websocket = web.WebSocketResponse(
             max_msg_size=MAX_FRAME_BYTES,
             timeout=CLOSE_SECONDS,
             compress=False,
             autoping=False,  # pings count among the frames that may not come too often
         )
-        connection = _Connection(self, websocket, request)
+        connection = _Connection(self, websocket, request, identity)
         self._nameless[address] += 1
         self._connections.add(connection)
         try:
@@ -92,11 +108,27 @@ class Receiver:
         for connection in self._connections:
             connection.leave()
 
-    def _admit(self, request: web.Request, address: str) -> None:
-        """Refuse, before the upgrade, who has no token and what is too much."""
+    async def review(self) -> None:
+        """Look at the certificates of all connections again: cut off what is revoked or expired, renew what is due."""
+        if self._tls is None:
+            return
+        for connection in list(self._connections):
+            identity = connection.identity
+            if identity is None:
+                continue
+            if wrong := self._tls.wrong_with(identity):
+                connection.cut_off(CutOffError(Refusal.CERTIFICATE, wrong))
+            elif not connection.renewed and not connection.nameless and self._tls.is_due(identity):
+                await connection.renew(self._tls)
+
+    def _admit(self, request: web.Request, address: str) -> Identity | None:
+        """Refuse, before the upgrade, who may not speak here and what is too much; return whose certificate it is."""
         if "Origin" in request.headers:  # browsers send it, agents don't: no web page may speak for an agent
             raise web.HTTPForbidden(text="agents connect here, web pages can't")
-        if self._token is not None and not self._token.matches(bearer(request)):
+        identity = None
+        if self._tls is not None and self._tls.asks and request.secure:
+            identity = self._identify(self._tls, request, address)
+        elif self._token is not None and not self._token.matches(bearer(request)):
             self._refuse(address, CutOffError(Refusal.TOKEN, "it does not have this director's token"))
             raise web.HTTPUnauthorized(
                 text="this director wants its token: set token_file in the agent's configuration",
@@ -105,6 +137,17 @@ class Receiver:
         if self._nameless[address] >= MAX_NAMELESS_PER_ADDRESS or self._nameless.total() >= MAX_NAMELESS:
             self._refuse(address, CutOffError(Refusal.CONNECTIONS, "too many connections have not said hello yet"))
             raise web.HTTPServiceUnavailable(text="too many agents connect at once: try again")
+        return identity
+
+    def _identify(self, tls: "Tls", request: web.Request, address: str) -> Identity:
+        identity = tls.identity(request)
+        wrong = "it shows no certificate" if identity is None else tls.wrong_with(identity)
+        if identity is None or wrong:
+            self._refuse(address, CutOffError(Refusal.CERTIFICATE, wrong))
+            raise web.HTTPForbidden(
+                text=f"{wrong}: an agent needs one of this director's authority (feedback agent enroll)"
+            )
+        return identity
 
     def _refuse(self, address: str, error: CutOffError) -> None:
         self.agents.refuse(f"a connection from {address}", error, self.now())
@@ -113,13 +156,18 @@ class Receiver:
 class _Connection:
     """One agent's connection. Whatever ends it from this side lets its deadline pass at once."""
 
-    def __init__(self, receiver: Receiver, websocket: web.WebSocketResponse, request: web.Request) -> None:
+    def __init__(
+        self, receiver: Receiver, websocket: web.WebSocketResponse, request: web.Request, identity: Identity | None
+    ) -> None:
         self.address = request.remote or ""
         self.nameless = True
+        self.identity = identity
+        self.renewed = False
+        self._request = request
         self._receiver = receiver
         self._agents = receiver.agents
         self._websocket = websocket
-        self._link = Link(_peer(request), self._cut)
+        self._link = Link(_peer(request), self._cut, None if identity is None else identity.names)
         self._deadline = asyncio.timeout(HELLO_SECONDS)
         self._close: tuple[int, str] | None = None
 
@@ -148,6 +196,23 @@ class _Connection:
     def leave(self) -> None:
         """Let the connection end, because the director goes away."""
         self._end(_GOING_AWAY, "the director ends")
+
+    def cut_off(self, error: CutOffError) -> None:
+        """Let the connection end for what its agent is."""
+        self._agents.cut_off(self._link, error, self._receiver.now())
+
+    async def renew(self, tls: "Tls") -> None:
+        """Send the agent a new certificate, once on a connection: with it it will come again."""
+        self.renewed = True
+        name = self._link.name or self.address
+        try:
+            certificate = await tls.renewed(self._request)
+            async with asyncio.timeout(SEND_SECONDS):
+                await self._websocket.send_bytes(encode(Renewed(certificate)))
+        except (EnrolmentError, ConnectionError, TimeoutError) as error:
+            self._agents.note(f"the certificate of agent {name} is not renewed: {error}", self._receiver.now())
+        else:
+            self._agents.note(f"agent {name} has got a new certificate", self._receiver.now())
 
     def _cut(self, error: CutOffError) -> None:
         self._end(*_close_of(error))

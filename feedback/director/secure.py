@@ -1,0 +1,126 @@
+"""The TLS that the director speaks, as its files have it now: certificates are renewed, and agents revoked."""
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from aiohttp import web
+
+from feedback.director.config import TlsConfig
+from feedback.director.identity import Identity, identity_of
+from feedback.errors import EnrolmentError, FeedbackError
+from feedback.pki.register import Register, revoked_name
+from feedback.pki.store import Store
+from feedback.pki.validity import is_due
+
+
+class TlsError(FeedbackError):
+    """The director can't speak TLS with what its configuration names."""
+
+
+class Tls:
+    """One director's. `now` returns Unix seconds, by which certificates go."""
+
+    def __init__(self, config: TlsConfig, now: Callable[[], float] = time.time) -> None:
+        """Raise TlsError or EnrolmentError when it can't be spoken."""
+        self.store = None if config.directory is None else Store(config.directory, now)
+        self._config = config
+        self._now = now
+        self._register = Register(lifetime_seconds=0.0)
+        self._seen: tuple[int, ...] = ()
+        self.context = self._make_context()
+        self.refresh()
+
+    @property
+    def asks(self) -> bool:
+        """Whether agents must show a certificate."""
+        return self.store is not None or self._config.ca is not None
+
+    def refresh(self) -> bool:
+        """Take notice of files that have changed, and return whether any has. Raises TlsError or EnrolmentError."""
+        seen = tuple(_changed_at(path) for path in self._files())
+        if seen == self._seen:
+            return False
+        self._load(self.context)
+        if self.store is not None:
+            self._register = self.store.register()
+        self._seen = seen
+        return True
+
+    def renew(self) -> bool:
+        """Make the director a new certificate where the old one ends soon; return whether. Reads and writes files."""
+        return self.store is not None and self.store.renew_director()
+
+    def identity(self, request: web.Request) -> Identity | None:
+        """Return who has asked, None where no certificate was shown."""
+        shown = None if request.transport is None else request.transport.get_extra_info("peercert")
+        return identity_of(shown) if shown else None
+
+    def wrong_with(self, identity: Identity) -> str:
+        """Return why a certificate is no longer good, "" when it is. TLS has verified it when the connection began."""
+        if identity.expired(self._now()):
+            return "its certificate has expired"
+        name = revoked_name(self._register, identity.names, identity.serial)
+        return "" if name is None else f"the certificate of {name} is revoked"
+
+    def is_due(self, identity: Identity) -> bool:
+        """Tell whether an agent should have a new certificate, which only an authority of the director's own makes."""
+        return self.store is not None and is_due(identity.begins_at, identity.ends_at, self._now())
+
+    async def renewed(self, request: web.Request) -> str:
+        """Return a new certificate (PEM) for whoever has asked, and has a good one. Raises EnrolmentError."""
+        shown = None if request.transport is None else request.transport.get_extra_info("ssl_object")
+        identity = self.identity(request)
+        if self.store is None or shown is None or identity is None:
+            raise EnrolmentError("it has gone, or no authority here makes certificates")
+        certificate = shown.getpeercert(binary_form=True)
+        return (await asyncio.to_thread(self.store.renew, certificate, sorted(identity.names))).pem.decode()
+
+    def _make_context(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        if self.asks:
+            context.verify_mode = ssl.CERT_OPTIONAL  # browsers and scripts have none; agents must: see Receiver
+        if self._config.crl is not None:
+            context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+        return context
+
+    def _load(self, context: ssl.SSLContext) -> None:
+        """Load every file into the context: connections that begin from now on go by it."""
+        certificate, key = self._pair()
+        try:
+            context.load_cert_chain(certificate, key, password="")  # without one, a locked key asks on the terminal
+        except OSError as error:  # ssl.SSLError is one
+            raise TlsError(f"{certificate} and {key} can't be used together: {_words(error)}") from None
+        for path in filter(None, (self._authority(), self._config.crl)):
+            try:
+                context.load_verify_locations(path)
+            except OSError as error:
+                raise TlsError(f"{path} can't be used: {_words(error)}") from None
+
+    def _pair(self) -> tuple[str, str]:
+        if self.store is not None:
+            certificate, key = map(str, self.store.director)
+            return certificate, key
+        certificate = self._config.certificate or ""
+        return certificate, self._config.key or certificate
+
+    def _authority(self) -> str | None:
+        return str(self.store.authority_file) if self.store is not None else self._config.ca
+
+    def _files(self) -> list[str]:
+        register = None if self.store is None else str(self.store.register_file)
+        return [path for path in (*self._pair(), self._authority(), self._config.crl, register) if path is not None]
+
+
+def _changed_at(path: str) -> int:
+    try:
+        return Path(path).stat().st_mtime_ns
+    except OSError as error:
+        raise TlsError(f"{path} can't be read: {error.strerror}") from None
+
+
+def _words(error: OSError) -> str:
+    return error.strerror or str(error)
