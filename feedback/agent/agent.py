@@ -5,13 +5,16 @@ import contextlib
 import logging
 import random
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
+from feedback.agent.agent_check import words
+from feedback.agent.answering import answering
 from feedback.agent.collect import Collector
 from feedback.agent.config import AgentConfig
 from feedback.agent.connection import Connection, StreamConnection
 from feedback.agent.control import Answer, listening, serve
+from feedback.agent.prometheus import answer as answer_prometheus
 from feedback.agent.transport import Link
 from feedback.agent.url import DirectorUrl, parse_director_url
 from feedback.agent.wish import keep_wish, load_wish, wish_path
@@ -37,12 +40,15 @@ class Agent:
         self._links = [
             Link(url, hello, partial(connect, parse_director_url(url), config.token), draw) for url in config.directors
         ]
-        self._collector = Collector(config.metrics.values(), config.interval_seconds, self._publish)
+        self._wish = hello.wish
+        self._report = Report(metrics={})
+        self._collector = Collector(config.metrics.values(), config.interval_seconds, self._publish, config.watches)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Report until `stop`; then say goodbye to every director, and return once they have heard it."""
-        with contextlib.ExitStack() as stack:
+        async with contextlib.AsyncExitStack() as stack:
             listener = None if self._config.control is None else stack.enter_context(listening(self._config.control))
+            await self._answer(stack)
             async with asyncio.TaskGroup() as group:
                 work = [group.create_task(self._collector.run(), name="collect")]
                 if listener is not None:
@@ -59,6 +65,7 @@ class Agent:
         """Keep the wish, pass it to every director at once, and tell who has accepted it."""
         log.info("wish wish=%s", wish)
         keep_wish(self._wish_path, wish)
+        self._wish = wish
         async with asyncio.TaskGroup() as group:
             tasks = {
                 link.director: group.create_task(link.tell(wish), name=f"tell {link.director}") for link in self._links
@@ -73,12 +80,29 @@ class Agent:
 
     async def _leave(self, links: list[asyncio.Task[None]]) -> None:
         log.info("leaving")
+        self._wish = Wish.DRAIN
         for link in self._links:
             link.leave("the agent was told to end")
         if links:
             await asyncio.wait(links, timeout=GOODBYE_SECONDS)
 
+    async def _answer(self, stack: contextlib.AsyncExitStack) -> None:
+        """Answer on the ports that the configuration asks for, until the stack is closed."""
+        check, prometheus = self._config.agent_check, self._config.prometheus
+        if check is not None:
+            line = partial(self._words, check.load)
+            await stack.enter_async_context(answering(check.listen, "agent_check.listen", line))
+        if prometheus is not None:
+            await stack.enter_async_context(answering(prometheus, "prometheus.listen", self._exposition))
+
+    def _words(self, load: Mapping[str, float], _asked: bytes) -> bytes:
+        return words(self._report, load, drains=self._wish is Wish.DRAIN)
+
+    def _exposition(self, request: bytes) -> bytes | None:
+        return answer_prometheus(request, self._config.name, self._report, drains=self._wish is Wish.DRAIN)
+
     def _publish(self, report: Report) -> None:
+        self._report = report
         frame = encode(report)
         for link in self._links:
             link.offer(frame)
@@ -96,4 +120,4 @@ async def run_agent(config: AgentConfig) -> None:
 
 async def report_once(config: AgentConfig) -> Report:
     """Sample every source once and return the report."""
-    return await Collector(config.metrics.values(), config.interval_seconds, lambda _: None).once()
+    return await Collector(config.metrics.values(), config.interval_seconds, lambda _: None, config.watches).once()

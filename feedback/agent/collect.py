@@ -3,18 +3,25 @@
 Most sources only read a file. What is due together is sampled by one task, one source after the other, until one
 has to wait: that one keeps the task, gets a deadline, and the rest go on in another. So a slow or hanging source
 delays no other and no report; it is not started again before it has ended.
+
+What a metric or a watch finds of the host itself does not wait for the interval: it is reported at once.
 """
 
 import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
-from feedback.agent.config import MetricConfig
+import msgspec
+
+from feedback.agent.acting import Board, Sighting
+from feedback.agent.config import MetricConfig, WatchConfig
 from feedback.agent.readings import Reading, combine, failed, measured
 from feedback.agent.source import Source, SourceError
-from feedback.report import Report
+from feedback.agent.watches.attend import attend, look
+from feedback.report import HostState, Report
 
 log = logging.getLogger(__name__)
 
@@ -26,13 +33,25 @@ TICK_SLACK_SECONDS = 0.005
 
 
 class Collector:
-    """The sources of one agent, and the latest readings of them."""
+    """The sources of one agent, the latest readings of them, and what it watches."""
 
     def __init__(
-        self, metrics: Iterable[MetricConfig], interval_seconds: float, publish: Callable[[Report], None]
+        self,
+        metrics: Iterable[MetricConfig],
+        interval_seconds: float,
+        publish: Callable[[Report], None],
+        watches: Sequence[WatchConfig] = (),
     ) -> None:
         self._metrics = {metric.name: metric for metric in metrics}
-        self._readings = {name: Reading(name, metric.interval_seconds) for name, metric in self._metrics.items()}
+        self._readings = {
+            name: Reading(name, metric.interval_seconds, metric.from_ratio) for name, metric in self._metrics.items()
+        }
+        self._watches = {config.trigger.name: config.watch for config in watches}
+        self._board = Board(
+            (threshold for metric in self._metrics.values() for threshold in metric.thresholds),
+            (config.trigger for config in watches),
+        )
+        self._state = HostState.READY
         self._waiting: dict[str, asyncio.Task[None]] = {}  # samples that have not ended
         self._interval_seconds = interval_seconds
         self._publish = publish
@@ -42,6 +61,9 @@ class Collector:
         """Collect and publish until cancelled."""
         loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as group:
+            for name, watch in self._watches.items():
+                group.create_task(attend(watch, partial(self._notice, name)), name=f"watch {name}")
+            await asyncio.sleep(0)  # until then each has looked
             await self._first(group)
             start = loop.time()
             due = {name: start + metric.interval_seconds for name, metric in self._metrics.items()}
@@ -55,8 +77,11 @@ class Collector:
                     self._publish(self._combine(asyncio.get_running_loop().time()))
 
     async def once(self) -> Report:
-        """Sample every source once, each within its timeout, and return the report."""
+        """Sample every source once, each within its timeout, look at what is watched, and return the report."""
         start = asyncio.get_running_loop().time()
+        for name, watch in self._watches.items():
+            self._notice(name, look(watch))
+            watch.close()
         async with asyncio.TaskGroup() as group:
             await self._sample(group, self._metrics.values())
         return self._combine(start)  # not a moment later: what was measured first is not stale yet
@@ -108,10 +133,37 @@ class Collector:
             log.warning('metric failed metric=%s reason="%s"', reading.name, reading.failure)
         elif before and not reading.failure:
             log.info("metric is back metric=%s", reading.name)
+        now = asyncio.get_running_loop().time()
+        self._board.measured(reading.name, None if reading.failure else reading.ratio, now)
+        self._publish_change(now)
+
+    def _notice(self, watch: str, seen: Sighting | str) -> None:
+        """Take what a watch has seen, or why it can see nothing."""
+        now = asyncio.get_running_loop().time()
+        failures = self._board.failures()
+        if isinstance(seen, str):
+            self._board.failed(watch, seen, now)
+        else:
+            self._board.sighted(watch, seen, now)
+        for name, why in self._board.failures().items() - failures.items():
+            log.warning('watch does not act watch=%s reason="%s"', name, why)
+        self._publish_change(now)
+
+    def _publish_change(self, now: float) -> None:
+        """Report at once where the host's state has changed, once there has been a first report."""
+        if self._sequence and self._board.state(now)[0] is not self._state:
+            self._publish(self._combine(now))
 
     def _combine(self, now: float) -> Report:
         self._sequence += 1
-        return combine(self._readings.values(), now, self._sequence, time.time())
+        report = combine(self._readings.values(), now, self._sequence, time.time())
+        state, why = self._board.state(now)
+        if state is not self._state:
+            log.warning('state state=%s reason="%s"', state, why)
+            self._state = state
+        return msgspec.structs.replace(
+            report, failures={**report.failures, **self._board.failures()}, state=state, why=why
+        )
 
 
 class Turn:

@@ -12,10 +12,14 @@ INTERVALS_TO_LIVE = 3
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """One metric: its last good value and when that was measured, and in words why there is no newer one."""
+    """One metric: its last good value and when that was measured, and in words why there is no newer one.
+
+    `ratio` is as it was measured; what is below `from_ratio` is reported as idle.
+    """
 
     name: str
     interval_seconds: float
+    from_ratio: float = 0.0
     ratio: float = 0.0
     measured_at: float = -math.inf
     failure: str = ""
@@ -33,6 +37,11 @@ def failed(reading: Reading, why: str) -> Reading:
     return msgspec.structs.replace(reading, failure=failure_line(why) or "failed without a word")
 
 
+def knee(ratio: float, from_ratio: float) -> float:
+    """Return 0 below `from_ratio`, and from there on a line to 1 at 1, and further."""
+    return ratio if not from_ratio else max(0.0, (ratio - from_ratio) / (1.0 - from_ratio))
+
+
 def is_fresh(reading: Reading, now: float) -> bool:
     """Tell whether the last good value still says something about now."""
     return now - reading.measured_at <= INTERVALS_TO_LIVE * reading.interval_seconds
@@ -44,7 +53,7 @@ def combine(readings: Iterable[Reading], now: float, sequence: int, sent_at: flo
     failures: dict[str, str] = {}
     for reading in readings:
         if is_fresh(reading, now):
-            metrics[reading.name] = reading.ratio
+            metrics[reading.name] = min(MAX_RATIO, knee(reading.ratio, reading.from_ratio))
         elif not reading.failure and reading.measured_at > -math.inf:
             failures[reading.name] = f"no value for {now - reading.measured_at:.1f} s"
         if reading.failure:
