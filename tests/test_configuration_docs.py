@@ -30,6 +30,9 @@ TABLES: list[tuple[str, type]] = [
     ("### destinations", shape.DestinationShape),
     ("### agent", agent_file._Agent),
     ("### metrics", agent_file._Metric),
+    ("### overload", shape.OverloadShape),
+    ("### overflow", shape.OverflowShape),
+    ("### connections", shape.ConnectionsShape),
     ("### agent_check", agent_file._AgentCheck),
     ("### prometheus", agent_file._Prometheus),
 ]

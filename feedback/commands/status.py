@@ -58,6 +58,10 @@ def headline(service: ServiceView) -> str:
     parts = [f"{service.protocol} {service.address}".strip(), service.scheduler, service.forwarding]
     if service.fallback is not None:
         parts.append(f"fallback {service.fallback} {'SERVES' if service.fallback_in_table else 'stands by'}")
+    if service.overflow is not None:
+        parts.append(f"overflow {service.overflow} {'SERVES' if service.overflow_in_table else 'stands by'}")
+    if service.overloaded:
+        parts.append("OVERLOADED")
     return one_line(f"{service.name}: {', '.join(parts)}")
 
 

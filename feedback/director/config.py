@@ -52,14 +52,31 @@ class WeightsConfig(msgspec.Struct, frozen=True, kw_only=True):
     slow_start_seconds: float = 0.0
 
 
+class OverloadConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """From which utilization of the least busy destination on a service is overloaded, and until which."""
+
+    above: float = 0.95
+    below: float = 0.85
+
+
+class OverflowConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the excess goes while a service is overloaded. max_share: the most of what comes in that it may get."""
+
+    key: DestinationKey
+    forwarding: Forwarding
+    max_share: float = 0.9
+
+
 class DestinationConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """A realserver's endpoint in one service."""
+    """A realserver's endpoint in one service. The thresholds are numbers of connections, 0 for none."""
 
     name: str
     key: DestinationKey
     base_weight: int = 100
     forwarding: Forwarding
     agent: str
+    upper_threshold: int = 0
+    lower_threshold: int = 0
 
 
 class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +89,8 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
     persistence_seconds: int = 0
     persistence_prefix: int | None = None
     fallback: Endpoint | None = None
+    overload: OverloadConfig = OverloadConfig()
+    overflow: OverflowConfig | None = None
     min_healthy_ratio: float = 0.0
     on_failure: OnFailure = "remove"
     drain_timeout_seconds: float = 300.0

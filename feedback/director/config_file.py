@@ -16,6 +16,8 @@ from feedback.director.config import (
     CheckConfig,
     Dependency,
     DestinationConfig,
+    OverflowConfig,
+    OverloadConfig,
     DirectorConfig,
     ServiceConfig,
     WeightsConfig,
@@ -26,6 +28,7 @@ from feedback.director.config_shape import (
     DefaultsShape,
     DestinationShape,
     DirectorShape,
+    OverflowShape,
     FileShape,
     HealthField,
     ServiceShape,
@@ -113,6 +116,8 @@ def _read_service(
         prefix = _read_prefix(shape, key.family, node, problems)
     except Refused:
         return None
+        overload=_read_overload(shape, defaults, child(node, "overload"), problems),
+        overflow=_overflow(shape.overflow, forwarding),
     service = ServiceConfig(
         name=name,
         key=key,
@@ -178,7 +183,7 @@ def _read_destinations(
     destinations: dict[str, DestinationConfig] = {}
     for name, one in shape.destinations.items():
         try:
-            destinations[name] = _read_destination(name, one, forwarding, default_port, problems)
+            destinations[name] = _read_destination(name, one, shape, forwarding, problems, default_port=default_port)
         except Refused:
             continue
     rules.check_unique(destinations, nodes, problems)
@@ -186,18 +191,40 @@ def _read_destinations(
 
 
 def _read_destination(
-    name: str, node: Node, forwarding: Forwarding, default_port: int | None, problems: Problems
+    name: str,
+    node: Node,
+    service: ServiceShape,
+    forwarding: Forwarding,
+    problems: Problems,
+    *,
+    default_port: int | None,
 ) -> DestinationConfig:
     if isinstance(node.value, str):
+    connections = shape.connections or service.connections
         shape = DestinationShape(address=node.value)
     else:
         shape = read_class(DestinationShape, node, problems)
     try:
         key = Endpoint.parse(shape.address, default_port)
     except ValueError as error:
+        upper_threshold=connections.upper,
+        lower_threshold=connections.lower,
         problems.add(rules.address_of(node), str(error))
         raise Refused from None
     return DestinationConfig(
+def _read_overload(shape: ServiceShape, defaults: DefaultsShape, node: Node, problems: Problems) -> OverloadConfig:
+    config = OverloadConfig(**_nearest((shape.overload, defaults.overload)))
+    if config.below >= config.above and problems.none_at(node.path, "defaults.overload"):
+        problems.add(child(node, "below"), f"must be less than above, {config.above:g}, not {config.below:g}")
+    return config
+
+
+def _overflow(given: Endpoint | OverflowShape | None, forwarding: Forwarding) -> OverflowConfig | None:
+    if given is None or isinstance(given, Endpoint):
+        return None if given is None else OverflowConfig(key=given, forwarding=forwarding)
+    return OverflowConfig(key=given.address, forwarding=given.forwarding or forwarding, max_share=given.max_share)
+
+
         name=name,
         key=key,
         base_weight=shape.weight,

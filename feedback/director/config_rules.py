@@ -12,6 +12,9 @@ from feedback.tree import Node, Problems
 BLIND_SCHEDULERS = frozenset({"rr", "lc", "dh"})
 """Schedulers that see of a weight only whether it is 0."""
 
+HASH_SCHEDULERS = frozenset({"sh", "dh", "mh"})
+"""Under these the client's or the service's address decides, not the weight."""
+
 RANKING_SCHEDULERS = frozenset({"fo", "ovf"})
 """Schedulers that take weights for an order or a limit, not for shares."""
 
@@ -38,6 +41,7 @@ def check_service(service: ServiceConfig, node: Node, problems: Problems) -> Non
         if problems.none_at(child(its_node, "forwarding").path, child(node, "forwarding").path, "defaults.forwarding"):
             _check_reach(service.key, destination.key, destination.forwarding, address_of(its_node), problems)
     _check_fallback(service, child(node, "fallback"), problems)
+    _check_overflow(service, child(node, "overflow"), problems)
     _check_ports(service, child(node, "checks"), problems)
 
 
@@ -50,10 +54,19 @@ def _check_reach(key: ServiceKey, endpoint: Endpoint, forwarding: Forwarding, no
 
 
 def _check_fallback(service: ServiceConfig, node: Node, problems: Problems) -> None:
-    if service.fallback is None:
-        return
-    _check_reach(service.key, service.fallback, service.forwarding, node, problems)
-    same = [destination.name for destination in service.destinations.values() if destination.key == service.fallback]
+    if service.fallback is not None:
+        _check_reach(service.key, service.fallback, service.forwarding, node, problems)
+        _check_apart(service, service.fallback, node, problems)
+
+
+def _check_overflow(service: ServiceConfig, node: Node, problems: Problems) -> None:
+    if service.overflow is not None:
+        _check_reach(service.key, service.overflow.key, service.overflow.forwarding, address_of(node), problems)
+        _check_apart(service, service.overflow.key, address_of(node), problems)
+
+
+def _check_apart(service: ServiceConfig, endpoint: Endpoint, node: Node, problems: Problems) -> None:
+    same = [destination.name for destination in service.destinations.values() if destination.key == endpoint]
     if same:
         problems.add(node, f"must be another server than the destination {same[0]}")
 
@@ -117,6 +130,8 @@ def warn(service: ServiceConfig, node: Node, warnings: Problems) -> None:
     if policy != "static" and scheduler in RANKING_SCHEDULERS:
         warnings.add(node, f"the scheduler {scheduler} takes weights for ranks or limits: {policy} would move them")
     _warn_of_sh(service, node, warnings)
+    _warn_of_overflow(service, child(node, "overflow"), warnings)
+    _warn_of_thresholds(service, node, warnings)
 
 
 def warn_of_loopback(service: ServiceConfig, node: Node, warnings: Problems) -> None:
@@ -129,6 +144,8 @@ def warn_of_loopback(service: ServiceConfig, node: Node, warnings: Problems) -> 
     ]
     if service.fallback is not None and service.forwarding is Forwarding.MASQUERADE:
         masqueraded.append((service.fallback, child(node, "fallback")))
+    if service.overflow is not None and service.overflow.forwarding is Forwarding.MASQUERADE:
+        masqueraded.append((service.overflow.key, address_of(child(node, "overflow"))))
     for endpoint, its_node in masqueraded:
         if ipaddress.ip_address(endpoint.address).is_loopback:
             warnings.add(
@@ -150,6 +167,27 @@ def _warn_of_sh(service: ServiceConfig, node: Node, warnings: Problems) -> None:
             node,
             f"the scheduler sh has {SH_PLACES} places, one for each unit of weight, and the weights add up to {total}: "
             "its last destinations get few clients or none",
+        )
+
+
+def _warn_of_overflow(service: ServiceConfig, node: Node, warnings: Problems) -> None:
+    """Note schedulers that don't give the overflow a share."""
+    scheduler = service.scheduler
+    if service.overflow is not None and scheduler in BLIND_SCHEDULERS:
+        sentence = f"the scheduler {scheduler} does not look at weights: the overflow gets as much as each destination"
+        warnings.add(node, sentence)
+    if service.overflow is not None and scheduler in RANKING_SCHEDULERS:
+        warnings.add(node, f"the scheduler {scheduler} takes weights for ranks or limits: the overflow comes last")
+
+
+def _warn_of_thresholds(service: ServiceConfig, node: Node, warnings: Problems) -> None:
+    """Note thresholds under schedulers that have no other place for a client."""
+    limited = [one.name for one in service.destinations.values() if one.upper_threshold]
+    if limited and service.scheduler in HASH_SCHEDULERS:
+        warnings.add(
+            node,
+            f"the scheduler {service.scheduler} refuses a client whose destination has its upper number of "
+            f"connections ({', '.join(limited)}): it sends him nowhere else",
         )
 
 

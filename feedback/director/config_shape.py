@@ -86,6 +86,32 @@ class WeightsShape(msgspec.Struct, frozen=True, kw_only=True):
     slow_start: Duration | None = None
 
 
+class OverloadShape(msgspec.Struct, frozen=True, kw_only=True):
+    """When a service counts as overloaded."""
+
+    above: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
+    below: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
+
+
+class OverflowShape(msgspec.Struct, frozen=True, kw_only=True):
+    """An overflow in its long form."""
+
+    address: Annotated[EndpointField, "where it listens, like 10.2.0.99:8080"]
+    max_share: Annotated[float, msgspec.Meta(ge=0.05, le=0.95)] = 0.9
+    forwarding: Forwarding | None = None
+
+
+class ConnectionsShape(msgspec.Struct, frozen=True, kw_only=True):
+    """The kernel's thresholds of one destination's connections."""
+
+    upper: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] = 0
+    lower: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] = 0
+
+    def __post_init__(self) -> None:
+        if self.lower > self.upper:
+            raise ValueError(f"lower: must be at most upper, {self.upper}")
+
+
 class DefaultsShape(msgspec.Struct, frozen=True, kw_only=True):
     """The section `defaults`: what services inherit."""
 
@@ -94,6 +120,7 @@ class DefaultsShape(msgspec.Struct, frozen=True, kw_only=True):
     health: HealthField = "all"
     on_failure: OnFailure = "remove"
     drain_timeout: Duration = 300.0
+    overload: OverloadShape = OverloadShape()
     check: CadenceShape = CadenceShape()
     weights: WeightsShape = WeightsShape()
 
@@ -105,6 +132,7 @@ class DestinationShape(msgspec.Struct, frozen=True, kw_only=True):
     weight: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 100
     forwarding: Forwarding | None = None
     agent: Name | None = None
+    connections: ConnectionsShape | None = None
 
 
 class ServiceShape(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,6 +147,9 @@ class ServiceShape(msgspec.Struct, frozen=True, kw_only=True):
     persistence: Annotated[WholeSeconds, msgspec.Meta(ge=1, le=31 * 86400)] | None = None
     persistence_netmask: int | str | None = None
     fallback: EndpointField | None = None
+    overload: OverloadShape = OverloadShape()
+    overflow: EndpointField | OverflowShape | None = None
+    connections: ConnectionsShape = ConnectionsShape()
     health: HealthField | None = None
     min_healthy: Ratio = 0.0
     on_failure: OnFailure | None = None

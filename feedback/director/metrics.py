@@ -92,12 +92,23 @@ def _services(snapshot: Snapshot) -> Iterator[Metric]:
     usable = GaugeMetricFamily(
         "feedback_service_destinations_usable", "Destinations that take new connections.", labels=("service",)
     )
+    overloaded = GaugeMetricFamily(
+        "feedback_service_overloaded", "1 while all destinations are above their limit.", labels=("service",)
+    )
+    overflow = GaugeMetricFamily(
+        "feedback_service_overflow_in_table", "1 while the overflow is in the table.", labels=("service",)
+    )
     for service in snapshot.services:
         if service.fallback is not None:
             fallback.add_metric((service.name,), service.fallback_in_table)
         usable.add_metric((service.name,), sum(seen.in_table and seen.weight > 0 for seen in service.destinations))
+        overloaded.add_metric((service.name,), service.overloaded)
+        if service.overflow is not None:
+            overflow.add_metric((service.name,), service.overflow_in_table)
     yield fallback
     yield usable
+    yield overloaded
+    yield overflow
 
 
 def _destinations(labelled: Labelled) -> Iterator[Metric]:

@@ -42,7 +42,7 @@ class DestinationView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServiceView(msgspec.Struct, frozen=True, kw_only=True):
-    """One virtual service. `fallback` is its address where one is configured."""
+    """One virtual service. `fallback` and `overflow` are addresses where they are configured."""
 
     name: str
     address: str
@@ -51,6 +51,9 @@ class ServiceView(msgspec.Struct, frozen=True, kw_only=True):
     forwarding: str
     fallback: str | None
     fallback_in_table: bool
+    overloaded: bool = False
+    overflow: str | None = None
+    overflow_in_table: bool = False
     destinations: tuple[DestinationView, ...]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from feedback.director.config import DirectorConfig
 from feedback.director.desired import DesiredService
 from feedback.director.events import EventLog
+from feedback.director.overload import Burden
 from feedback.director.plan import (
     AddDestination,
     AddService,
@@ -17,7 +18,7 @@ from feedback.director.plan import (
 )
 from feedback.director.retry import Subject, subject
 from feedback.director.table.contract import Refusal
-from feedback.director.view import FALLBACK, Known, names_of
+from feedback.director.view import FALLBACK, OVERFLOW, Known, names_of
 from feedback.errors import Reason
 from feedback.model import Destination, Health, TableState
 
@@ -32,6 +33,7 @@ class Story:
         self._health: dict[tuple[str, str], Health] = {}
         self._held: frozenset[tuple[str, str, str]] = frozenset()  # checks whose failures don't count
         self._panic: frozenset[str] = frozenset()
+        self._overloaded: frozenset[str] = frozenset()
         self._told: dict[str, str] = {}
 
     def tell_health(self, known: Mapping[str, Mapping[str, Known]]) -> None:
@@ -61,6 +63,7 @@ class Story:
     ) -> None:
         """Tell what was done to the table and what it refused. `after` is what the table has of `desired` now."""
         self._tell_panic(config, desired)
+        self._tell_overload(desired)
         refused = {refusal.operation for refusal in refusals}
         if tried:
             self._names |= names_of(config)
@@ -137,6 +140,14 @@ class Story:
             self._events.record("panic", f"{name}: enough of its destinations are healthy again", name)
         self._panic = panic
 
+    def _tell_overload(self, desired: Mapping[str, DesiredService]) -> None:
+        overloaded = frozenset(name for name, one in desired.items() if one.burden.overloaded)
+        for name in sorted(overloaded ^ self._overloaded):
+            if name in desired:
+                how = "is overloaded" if name in overloaded else "is no longer overloaded"
+                self._events.record("overload", f"{name} {how}: {_load(desired[name].burden)}", name)
+        self._overloaded = overloaded
+
     def _tell_done(
         self,
         operation: Operation,
@@ -168,17 +179,7 @@ class Story:
         self, operation: Operation, destination: str, desired: DesiredService | None, found: Destination | None
     ) -> str:
         """Return why a destination was changed: to mend what another hand did, or by what was decided."""
-        mended = self._mended(operation, found)
-        if mended:
-            return mended
-        if destination == FALLBACK and desired is not None:
-            return "no destination is usable" if desired.fallback else "a destination is usable again"
-        if desired is None or destination not in desired.cause:  # a probe's way, which asks for nobody's health
-            gone = isinstance(operation, DeleteDestination)
-            return "it is no longer in the configuration" if gone else "as configured"
-        if isinstance(operation, AddDestination) and destination in desired.usable:
-            return "its checks pass"  # its load says at what weight, and not why
-        return desired.cause[destination]
+        return self._mended(operation, found) or _decided(operation, destination, desired, found)
 
     def _mended(self, operation: Operation, found: Destination | None) -> str:
         """Return what another hand did that was mended: `found` is not what the last tick had left. "" for nothing."""
@@ -190,6 +191,33 @@ class Story:
         if found is None:
             return "another hand had removed it"
         return "another hand had added it" if left is None else "another hand had changed it"
+
+
+def _decided(operation: Operation, destination: str, desired: DesiredService | None, found: Destination | None) -> str:
+    """Return what was decided of a destination that led to an operation."""
+    if desired is not None and destination in {FALLBACK, OVERFLOW}:
+        return _cause_of_spare(operation, destination, desired)
+    if desired is None or destination not in desired.cause:  # a probe's way, which asks for nobody's health
+        return "it is no longer in the configuration" if isinstance(operation, DeleteDestination) else "as configured"
+    if isinstance(operation, AddDestination) and destination in desired.usable:
+        return "its checks pass"  # its load says at what weight, and not why
+    return "as configured" if _kind(operation, found) == "changed" else desired.cause[destination]
+
+
+def _cause_of_spare(operation: Operation, destination: str, desired: DesiredService) -> str:
+    """Return why a fallback or an overflow was changed; one server may be both, and is called fallback then."""
+    if destination == FALLBACK and desired.fallback:
+        return "no destination is usable"
+    if destination == FALLBACK and isinstance(operation, DeleteDestination):
+        return "a destination is usable again"
+    return _load(desired.burden)
+
+
+def _load(burden: Burden) -> str:
+    """Return how the destinations bear what comes in, in words."""
+    if burden.least is None or burden.mean is None:
+        return "no destination reports its load"
+    return f"its destinations' mean utilization is {burden.mean:.2f}, the least {burden.least:.2f}"
 
 
 def _kind(operation: Operation, before: Destination | None = None) -> str:

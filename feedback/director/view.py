@@ -14,8 +14,8 @@ from feedback.director.snapshot import CheckView, DestinationView, ServiceView
 from feedback.director.steering import ways
 from feedback.model import Counters, Endpoint, Outcome, ServiceKey, ServiceState
 
-FALLBACK = "fallback"
-"""What a service's fallback is called where destinations have names."""
+FALLBACK, OVERFLOW = "fallback", "overflow"
+"""What these of a service are called where destinations have names."""
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +30,7 @@ def view_service(
     config: ServiceConfig, known: Mapping[str, Known], desired: DesiredService, table: ServiceState | None
 ) -> ServiceView:
     """Return one service as it is shown. `table` is what the table has of it after the tick."""
-    fallback = config.fallback
+    fallback, overflow = config.fallback, config.overflow
     return ServiceView(
         name=config.name,
         address=address_of(config.key),
@@ -39,6 +39,12 @@ def view_service(
         forwarding=config.forwarding,
         fallback=str(fallback) if fallback is not None else None,
         fallback_in_table=desired.fallback and table is not None and fallback in table.destinations,
+        overloaded=desired.burden.overloaded,
+        overflow=str(overflow.key) if overflow is not None else None,
+        overflow_in_table=overflow is not None
+        and not (desired.fallback and overflow.key == fallback)
+        and table is not None
+        and overflow.key in table.destinations,
         destinations=tuple(
             _view_destination(destination, known[name], desired.why[name], table)
             for name, destination in config.destinations.items()
@@ -56,6 +62,8 @@ def names_of(config: DirectorConfig) -> dict[Subject, str]:
     names: dict[Subject, str] = {}
     for service in config.services.values():
         names[service.key, None] = service.name
+        if service.overflow is not None:
+            names[service.key, service.overflow.key] = OVERFLOW
         if service.fallback is not None:
             names[service.key, service.fallback] = FALLBACK
         for destination in service.destinations.values():

@@ -55,6 +55,13 @@ def test_a_headline_says_when_the_fallback_serves_and_needs_no_protocol() -> Non
     assert headline(make_service("web")) == "web: tcp 192.0.2.10:80, wlc, masquerade"
 
 
+def test_a_headline_says_that_a_service_is_overloaded_and_when_its_overflow_serves() -> None:
+    waiting = make_service("web", overflow="10.2.0.99:80")
+    assert headline(waiting) == "web: tcp 192.0.2.10:80, wlc, masquerade, overflow 10.2.0.99:80 stands by"
+    serving = make_service("web", overflow="10.2.0.99:80", overflow_in_table=True, overloaded=True)
+    assert headline(serving).endswith(", overflow 10.2.0.99:80 SERVES, OVERLOADED")
+
+
 def test_what_servers_say_can_not_drive_the_terminal() -> None:
     text = as_text(make_service("web", make_destination(why="content (\x1b[2J\nrm)")))
     assert text.splitlines()[-1].endswith(r"content (\x1b[2J\nrm)")

@@ -52,6 +52,9 @@ async def test_services_have_the_shape_that_users_rely_on(director: Served) -> N
                 "forwarding": "masquerade",
                 "fallback": None,
                 "fallback_in_table": False,
+                "overloaded": False,
+                "overflow": None,
+                "overflow_in_table": False,
                 "destinations": [
                     {
                         "name": name,

@@ -100,6 +100,15 @@ def test_a_service_tells_how_many_serve_and_whether_its_fallback_does() -> None:
     assert scrape.value("feedback_service_fallback_in_table", service="dns") is None
 
 
+def test_a_service_tells_whether_it_is_overloaded_and_its_overflow_is_there() -> None:
+    full = make_service("web", overloaded=True, overflow="10.2.0.99:80", overflow_in_table=True)
+    scrape = Scrape(FakeControl(full, make_service("dns")))
+    for metric in ("feedback_service_overloaded", "feedback_service_overflow_in_table"):
+        assert scrape.value(metric, service="web") == 1
+    assert scrape.value("feedback_service_overloaded", service="dns") == 0
+    assert scrape.value("feedback_service_overflow_in_table", service="dns") is None
+
+
 def test_totals_are_those_of_the_director() -> None:
     counts = Counts(Counter({("http", "pass"): 70, ("http", "fail"): 3}))
     counts.operations["AddDestination"] += 4

@@ -187,8 +187,10 @@ class Card {
     this.element = make("section");
     this.about = make("span", "about");
     this.fallback = make("span", "badge");
+    this.overflow = make("span", "badge");
+    this.overloaded = make("span", "badge serves", "overloaded");
     const headline = make("header");
-    headline.append(make("h2", "", name), this.about, this.fallback);
+    headline.append(make("h2", "", name), this.about, this.fallback, this.overflow, this.overloaded);
     const head = make("tr");
     const hidden = new Set(["Last two minutes", "Agent"]);
     for (const heading of HEADINGS) {
@@ -205,9 +207,13 @@ class Card {
 
   show(service) {
     put(this.about, [`${service.protocol} ${service.address}`, service.scheduler, service.forwarding].join(" · "));
-    this.fallback.hidden = service.fallback === null;
-    this.fallback.classList.toggle("serves", service.fallback_in_table);
-    put(this.fallback, `fallback ${service.fallback} ${service.fallback_in_table ? "serves" : "stands by"}`);
+    for (const spare of ["fallback", "overflow"]) {
+      const serves = service[`${spare}_in_table`];
+      this[spare].hidden = service[spare] === null;
+      this[spare].classList.toggle("serves", serves);
+      put(this[spare], `${spare} ${service[spare]} ${serves ? "serves" : "stands by"}`);
+    }
+    this.overloaded.hidden = !service.overloaded;
     const scale = Math.max(1, ...service.destinations.map((seen) => Math.max(seen.weight, seen.base_weight)));
     keep(this.rows, this.body, service.destinations, (seen) => new Row(service.name, seen.name),
       (row) => [row.element, row.detail]);
