@@ -166,6 +166,9 @@ ROOMS: Mapping[str, Room] = {
             "feedback.agent.backoff",
             "feedback.agent.cgroup",
             "feedback.agent.config",
+            "feedback.agent.exposition",
+            "feedback.agent.frames",
+            "feedback.agent.handshake",
             "feedback.agent.limit",
             "feedback.agent.place",
             "feedback.agent.prometheus",
@@ -193,6 +196,7 @@ ROOMS: Mapping[str, Room] = {
             "feedback.agent.pids",
             "feedback.agent.plain",
             "feedback.agent.process",
+            "feedback.agent.scrape",
             "feedback.agent.sources",
             "feedback.agent.sources.*",
             "feedback.agent.spool",
@@ -208,7 +212,7 @@ ROOMS: Mapping[str, Room] = {
             "feedback.agent.wish",
         ),
         rooms=("words", "codecs"),
-        libraries=("msgspec", "wsproto"),
+        libraries=("msgspec",),
     ),
     "pki": Room(  # the director's own certificate authority
         pure=("feedback.pki", "feedback.pki.register", "feedback.pki.validity"),
@@ -327,6 +331,7 @@ ROOMS: Mapping[str, Room] = {
 PURE_STANDARD_LIBRARY = frozenset(
     {
         "__future__",
+        "_sha1",
         "abc",
         "array",
         "base64",

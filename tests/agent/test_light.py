@@ -13,7 +13,7 @@ HEAVY = {
     "aiohttp",
     "asyncssh",
     "dns",
-    "feedback.checks",
+    "feedback.checks.check",
     "feedback.director",
     "feedback.engine",
     "feedback.testing",
@@ -41,13 +41,17 @@ def test_a_run_of_every_source_loads_nothing_of_the_directors(tmp_path: Path) ->
         "  cpu: {}\n  memory: {}\n  pressure: {}\n  load: {}\n"
         "  network: {interface: lo, capacity: 1Gbit}\n"
         "  sockets: {port: 9}\n"
+        "  swap: {}\n  disk: {}\n  conntrack: {}\n  filedescriptors: {}\n  processes: {}\n"
+        "  http_json: {url: 'http://127.0.0.1:9/'}\n  prometheus: {url: 'http://127.0.0.1:9/', series: up}\n"
         "  jobs: {source: exec, command: [echo, '0.5']}\n"
     )
     printed = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(config)], stdout=subprocess.PIPE, check=True, timeout=50
     ).stdout
     report, modules = map(json.loads, printed.splitlines())
-    assert {"cpu", "memory", "load", "network", "jobs"} <= report["metrics"].keys()
+    assert {"cpu", "memory", "load", "network", "jobs", "swap", "disk", "filedescriptors", "processes"} <= report[
+        "metrics"
+    ].keys()
     assert {"feedback.agent.transport", "wsproto"} <= set(modules)
     assert HEAVY.isdisjoint(modules)
     assert not [name for name in modules if name.startswith("feedback.director")]

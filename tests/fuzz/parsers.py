@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from feedback import orca, perfdata, report
-from feedback.agent import sockdiag
+from feedback.agent import exposition, sockdiag
 from feedback.checks.codecs import (
     agent_words,
     amqp_frame,
@@ -186,6 +186,10 @@ PARSERS: Mapping[str, Parser] = {
     "agent words": Parser(
         lambda data: agent_words.parse(data.decode("latin-1")).ratio(100),
         (b"up 75%, maxconn:30 #fine", b"READY\tweight:30,drain"),
+    ),
+    "exposition": Parser(
+        lambda data: exposition.values_of(data, exposition.parse_series('up{a=~".*"}')),
+        (b'# TYPE up gauge\nup{a="1",b="\\"",} 5 1395066363000 # {c="2"} 1\nup 3\n', b"up NaN\nup 1e3\n"),
     ),
     "socket diagnosis": Parser(lambda data: [*map(sockdiag.parse_queue, sockdiag.parse_answer(data)[0])]),
     "certificate": Parser(lambda data: (certificate.not_after(data), certificate.parse(data)), (NAMED,)),
