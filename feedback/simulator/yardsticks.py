@@ -4,13 +4,16 @@ They get what our own policies get, and write what they want at every step: no d
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 
 from feedback.director.weights import Member, Policy
 from feedback.simulator.scenario import Scenario
 
 Make = Callable[[Scenario], Policy]
+
+MOST_UNITS = 1000
+CAPACITY_TOLERANCE = 0.002
 
 
 def _whole(members: Mapping[str, Member], weights: Mapping[str, float]) -> dict[str, int]:
@@ -144,21 +147,39 @@ class LogIntegral(Policy):
         return _whole(members, {name: members[name].base_weight * math.exp(log) for name, log in self._logs.items()})
 
 
-class Capacity(Policy):
-    """Weights in proportion to what the servers can do, which nobody knows but the simulation."""
+class Fixed(Policy):
+    """The same weights always, or from a time on: what nobody knows but the simulation. `weights`: (since, weights)."""
 
-    capacities: dict[str, float]
+    weights: Sequence[tuple[float, Mapping[str, int]]]
 
-    def step(self, now: float, members: Mapping[str, Member]) -> dict[str, int]:  # noqa: ARG002 - the contract's
-        """Return the same weights always."""
-        mean = fmean(self.capacities.values())
-        return _whole(members, {name: members[name].base_weight * self.capacities[name] / mean for name in members})
+    def step(self, now: float, members: Mapping[str, Member]) -> dict[str, int]:
+        """Return the newest weights."""
+        newest = [weights for since, weights in self.weights if now >= since][-1]
+        return {name: newest[name] for name in members}
+
+
+def whole_numbers(shares: Mapping[str, float], tolerance: float) -> dict[str, int]:
+    """Return the smallest whole numbers in these proportions, true to within a ratio: `wrr` serves such in short turns.
+
+    A share of 0 gets 1. Where none up to `MOST_UNITS` are true enough, the truest are taken.
+    """
+    largest = max(shares.values())
+    truest, found = math.inf, dict.fromkeys(shares, 1)
+    for units in range(1, MOST_UNITS + 1):
+        scaled = {name: share * units / largest for name, share in shares.items()}
+        numbers = {name: max(1, round(value)) for name, value in scaled.items()}
+        error = max(abs(numbers[name] / value - 1.0) for name, value in scaled.items() if value)
+        if error < truest:
+            truest, found = error, numbers
+        if truest <= tolerance:
+            break
+    return found
 
 
 def _capacity(scenario: Scenario) -> Policy:
-    return Capacity(
-        capacities={name: spec.speed * (1.0 - spec.background_ratio) for name, spec in scenario.servers.items()}
-    )
+    """Return weights in proportion to what other work leaves of each server."""
+    left = {name: spec.speed * (1.0 - spec.background_ratio) for name, spec in scenario.servers.items()}
+    return Fixed(scheduler=scenario.scheduler, weights=((-math.inf, whole_numbers(left, CAPACITY_TOLERANCE)),))
 
 
 YARDSTICKS: Mapping[str, Make] = {

@@ -4,7 +4,7 @@ import pytest
 
 from feedback.director.weights import Member, Policy
 from feedback.simulator.scenario import Scenario, ServerSpec
-from feedback.simulator.yardsticks import YARDSTICKS
+from feedback.simulator.yardsticks import MOST_UNITS, YARDSTICKS, Fixed, whole_numbers
 
 SCENARIO = Scenario(name="two", servers={"a": ServerSpec(speed=1.0), "b": ServerSpec(speed=4.0, background_ratio=0.5)})
 
@@ -68,4 +68,22 @@ def test_integrators_lead_the_busy_down_and_the_idle_up_and_rest_at_the_mean(nam
 
 
 def test_capacity_knows_what_nobody_knows() -> None:
-    assert make("capacity").step(0.0, {"a": member(None), "b": member(None)}) == {"a": 67, "b": 133}
+    assert make("capacity").step(0.0, {"a": member(None), "b": member(None)}) == {"a": 1, "b": 2}
+
+
+def test_whole_numbers_are_the_smallest_that_are_true_enough_and_at_least_1() -> None:
+    assert whole_numbers({"a": 0.5, "b": 1.5, "c": 0.0}, 0.001) == {"a": 1, "b": 3, "c": 1}
+    assert whole_numbers({"a": 1.0, "b": 1.01}, 0.02) == {"a": 1, "b": 1}
+    assert whole_numbers({"a": 1.0, "b": 1.01}, 0.001) == {"a": 91, "b": 92}
+
+
+def test_where_none_are_true_enough_the_truest_are_taken() -> None:
+    numbers = whole_numbers({"a": 1.0, "b": math.pi}, 0.0)
+    assert numbers["b"] / numbers["a"] == pytest.approx(math.pi, rel=1e-6)
+    assert numbers["b"] <= MOST_UNITS
+
+
+def test_fixed_weights_change_when_they_are_to() -> None:
+    policy = Fixed(weights=((-math.inf, {"a": 1, "b": 2}), (10.0, {"a": 3, "b": 4})))
+    assert policy.step(9.0, {"a": member(0.5)}) == {"a": 1}
+    assert policy.step(10.0, {"a": member(0.5), "b": member(0.5)}) == {"a": 3, "b": 4}
