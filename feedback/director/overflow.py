@@ -51,6 +51,7 @@ class Overflow:
     def __init__(self) -> None:
         self._weight: int | None = None  # None while it is not needed
         self._written_at = -math.inf
+        self._beside = 0  # the sum of the others' weights then
         self._left_at: float | None = None
 
     def serve(self, now: float, scheduler: str, share: float, weights: Collection[int]) -> int:
@@ -60,10 +61,13 @@ class Overflow:
             self._weight = 1
             return 1
         grain = grain_of(scheduler, weights)
-        wanted = min(sum(weights) * share / (1.0 - share), MAX_WEIGHT)
-        if not self._weight or (self._has_moved(scheduler, wanted, grain) and self._is_due(now, scheduler)):
+        beside = sum(weights)
+        wanted = min(beside * share / (1.0 - share), MAX_WEIGHT)
+        # Where the others' weights change, clients are moved about anyway
+        due = beside != self._beside or now - self._written_at >= pace_seconds(scheduler)
+        if not self._weight or (due and self._has_moved(scheduler, wanted, grain)):
             self._weight = max(1, round(wanted / grain)) * grain
-            self._written_at = now
+            self._written_at, self._beside = now, beside
         return self._weight
 
     def is_gone(self, now: float, config: ServiceConfig, weight: int, connections: int) -> bool:
@@ -78,6 +82,3 @@ class Overflow:
         written = self._weight or 0
         tolerance = SELDOM_TOLERANCE_RATIO if scheduler in TOLD_SELDOM else TOLERANCE_RATIO
         return abs(wanted - written) > max(tolerance * written, 0.6 * grain)
-
-    def _is_due(self, now: float, scheduler: str) -> bool:
-        return now - self._written_at >= pace_seconds(scheduler)

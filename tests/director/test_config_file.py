@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from feedback.director.config import Cadence, Dependency, DirectorConfig, ServiceConfig, WeightsConfig
+from feedback.director.config import (
+    Cadence,
+    Dependency,
+    DirectorConfig,
+    OverflowConfig,
+    OverloadConfig,
+    ServiceConfig,
+    WeightsConfig,
+)
 from feedback.director.config_file import load_director_config
 from feedback.director.config_shape import parse_prefix
 from feedback.errors import ConfigError
@@ -476,6 +484,32 @@ def test_what_is_wrong_with_the_file(refuse: Refuse, text: str, problems: list[s
                 "web.weights.ceiling: must be from 1 to 1000, not 0.5",
             ],
         ),
+        (SMALL + "overflow: 10.2.0.11:8080", ["web.overflow: must be another server than the destination rs1"]),
+        (SMALL + "overflow: sorry", [f'web.overflow: "sorry" must be {AN_ENDPOINT}']),
+        (
+            SMALL + "overflow: {address: '10.2.0.99:80', max_share: 1}",
+            ["web.overflow.max_share: must be from 0.05 to 0.95, not 1"],
+        ),
+        (
+            SMALL + "overflow: {address: '[::1]:80'}",
+            ["web.overflow.address: must be ipv4 like the service: only tunnel forwarding goes from one to the other"],
+        ),
+        (
+            SMALL + "overflow: {address: 10.2.0.99:8080, forwarding: direct}",
+            ["web.overflow.address: must have the service's port, 80: direct forwarding does not change ports"],
+        ),
+        (
+            SMALL + "overflow: {max_share: 0.5}",
+            ["web.overflow.address: is missing: where it listens, like 10.2.0.99:8080"],
+        ),
+        (SMALL + "overload: {above: 0.8}", ["web.overload.below: must be less than above, 0.8, not 0.85"]),
+        (SMALL + "overload: {above: 1.2}", ["web.overload.above: must be more than 0 and at most 1, not 1.2"]),
+        (SMALL + "connections: {upper: -1}", ["web.connections.upper: must be from 0 to 2147483647, not -1"]),
+        (SMALL + "connections: {upper: 5, lower: 6}", ["web.connections.lower: must be at most upper, 5"]),
+        (
+            "address: 192.0.2.10:80\ndestinations: {a: {address: 10.2.0.1:81, connections: {lower: 6}}}",
+            ["web.destinations.a.connections.lower: must be at most upper, 0"],
+        ),
         (SMALL + "weights: {load: {cpu: -1}}", ["web.weights.load.cpu: must be more than 0, not -1"]),
         (SMALL + "weights: {policy: moody, floor: 0.6}", ["web.weights.floor: must be at most 0.5 for this policy"]),
     ],
@@ -510,6 +544,73 @@ def test_what_is_seldom_meant_is_a_warning(load: Load) -> None:
     )
 
 
+def test_overload_is_inherited_key_by_key_and_an_overflow_has_a_long_form(load: Load) -> None:
+    services = load("""\
+        defaults: {forwarding: tunnel, overload: {above: 0.9}}
+        services:
+          web:
+            address: 192.0.2.10:80
+            overload: {below: 0.7}
+            overflow: {address: "[2001:db8::99]:80", max_share: 0.5}
+            destinations: {}
+          dns: {address: 192.0.2.10:53, forwarding: masquerade, overflow: 10.2.0.99:5353, destinations: {}}
+        """).services
+    assert services["web"].overload == OverloadConfig(above=0.9, below=0.7)
+    assert services["web"].overflow == OverflowConfig(
+        key=Endpoint("2001:db8::99", 80), forwarding=Forwarding.TUNNEL, max_share=0.5
+    )
+    assert services["dns"].overload == OverloadConfig(above=0.9, below=0.85)
+    assert services["dns"].overflow == OverflowConfig(
+        key=Endpoint("10.2.0.99", 5353), forwarding=Forwarding.MASQUERADE, max_share=0.9
+    )
+
+
+def test_a_service_without_them_has_no_overflow_and_no_limit_of_connections(load: Load) -> None:
+    web = load("services: {web: {address: 192.0.2.10:80, destinations: {rs1: 10.2.0.11:80}}}").services["web"]
+    assert (web.overload, web.overflow) == (OverloadConfig(above=0.95, below=0.85), None)
+    assert (web.destinations["rs1"].upper_threshold, web.destinations["rs1"].lower_threshold) == (0, 0)
+
+
+def test_a_destination_has_the_services_thresholds_or_its_own_pair(load: Load) -> None:
+    text = """\
+        services:
+          web:
+            address: 192.0.2.10:80
+            connections: {upper: 200, lower: 180}
+            destinations:
+              rs1: 10.2.0.11:80
+              rs2: {address: 10.2.0.12:80, connections: {upper: 100}}
+              rs3: {address: 10.2.0.13:80, connections: {upper: 0}}
+        """
+    found = load(text).services["web"].destinations.values()
+    assert [(one.upper_threshold, one.lower_threshold) for one in found] == [(200, 180), (100, 0), (0, 0)]
+
+
+def test_what_a_scheduler_makes_of_an_overflow_and_of_thresholds_is_a_warning(load: Load) -> None:
+    config = load("""\
+        services:
+          blind: &b {address: 192.0.2.1:80, scheduler: rr, checks: [tcp], destinations: {a: 10.2.0.1:80},
+            overflow: 10.2.0.9:80}
+          ranks: {<<: *b, address: 192.0.2.2:80, scheduler: ovf}
+          hash: {<<: *b, address: 192.0.2.3:80, scheduler: mh, connections: {upper: 9}}
+          plain: {<<: *b, address: 192.0.2.4:80, scheduler: wlc, connections: {upper: 9}}
+        """)
+    assert config.warnings == (
+        (
+            "director.yaml:3: services.blind.overflow: the scheduler rr does not look at weights: "
+            "the overflow gets as much as each destination"
+        ),
+        (
+            "director.yaml:3: services.ranks.overflow: the scheduler ovf takes weights for ranks or limits: "
+            "the overflow comes last"
+        ),
+        (
+            "director.yaml:5: services.hash: the scheduler mh refuses a client whose destination has its upper number "
+            "of connections (a): it sends him nowhere else"
+        ),
+    )
+
+
 def test_a_loopback_address_that_a_kernel_masquerades_to_is_a_warning(load: Load) -> None:
     text = """\
         director: {table: kernel}
@@ -520,6 +621,7 @@ def test_a_loopback_address_that_a_kernel_masquerades_to_is_a_warning(load: Load
             checks: [knock]
             destinations: {rs1: 10.2.0.11:80, rs2: {address: 127.0.0.2:80, forwarding: direct}, rs3: 127.0.0.3:80}
           six: {address: "[2001:db8::10]:80", fallback: "[::1]:8080", checks: [knock], destinations: {}}
+          over: {address: 192.0.2.11:80, overflow: {address: 127.0.0.9:80}, checks: [knock], destinations: {}}
         """
     out_of_reach = (
         "is out of clients' reach: the kernel masquerades nothing from outside to a loopback address; "
@@ -530,8 +632,13 @@ def test_a_loopback_address_that_a_kernel_masquerades_to_is_a_warning(load: Load
         f"director.yaml:7: services.web.destinations.rs3: 127.0.0.3:80 {out_of_reach}",
         "director.yaml:8: services.six: has no destinations",
         f"director.yaml:8: services.six.fallback: [::1]:8080 {out_of_reach}",
+        "director.yaml:9: services.over: has no destinations",
+        f"director.yaml:9: services.over.overflow.address: 127.0.0.9:80 {out_of_reach}",
     )
-    assert load(text.replace("kernel", "memory")).warnings == ("director.yaml:8: services.six: has no destinations",)
+    assert load(text.replace("kernel", "memory")).warnings == (
+        "director.yaml:8: services.six: has no destinations",
+        "director.yaml:9: services.over: has no destinations",
+    )
 
 
 @pytest.mark.parametrize(

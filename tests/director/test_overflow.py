@@ -63,6 +63,7 @@ def test_the_hash_schedulers_are_told_every_half_minute() -> None:
     assert overflow.serve(0.0, "mh", 0.25, [300]) == 100
     assert overflow.serve(29.0, "mh", 0.5, [300]) == 100
     assert overflow.serve(30.0, "mh", 0.5, [300]) == 300
+    assert overflow.serve(31.0, "mh", 0.5, [150]) == 150  # the others' have changed: clients move anyway
     assert (pace_seconds("mh"), pace_seconds("wlc")) == (30.0, 0.0)
 
 

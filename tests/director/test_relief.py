@@ -5,7 +5,7 @@ from statistics import fmean
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from feedback.director.config import OverflowConfig, OverloadConfig, ServiceConfig, WeightsConfig
@@ -44,9 +44,11 @@ def cluster(*speeds: float, policy: str = "equalize", **fields: Any) -> Fluid:
     scheduler=st.sampled_from(["wlc", "wrr", "rr", "mh"]),
     capped=st.booleans(),
 )
+@example(demand=2.0, speeds=[1.0, 1.0, 2.0], policy="equalize", scheduler="mh", capped=True)
 def test_the_overflow_comes_once_and_goes_once_whatever_the_demand(
     demand: float, speeds: list[float], policy: str, scheduler: str, capped: bool
 ) -> None:
+    assume((policy, scheduler) != ("availability", "mh"))  # that swings by itself: from full to idle in a pace
     fluid = Fluid(configured(named(speeds), policy, scheduler=scheduler), named(speeds), capped=capped)
     fluid.run(60)
     fluid.demand = demand
