@@ -15,18 +15,19 @@ from feedback.agent.config import AgentConfig
 from feedback.agent.connection import Connection, StreamConnection
 from feedback.agent.control import Answer, listening, serve
 from feedback.agent.prometheus import answer as answer_prometheus
+from feedback.agent.secure import Secure
 from feedback.agent.transport import Link
-from feedback.agent.url import DirectorUrl, parse_director_url
+from feedback.agent.url import parse_director_url
 from feedback.agent.wish import keep_wish, load_wish, wish_path
 from feedback.report import Hello, Report, Wish, encode
-from feedback.secret import Secret
 
 log = logging.getLogger(__name__)
 
 GOODBYE_SECONDS = 2.0
 """How long the end of the agent waits until the directors have heard its goodbye."""
 
-Connect = Callable[[DirectorUrl, Secret | None], Awaitable[Connection]]
+Connect = Callable[..., Awaitable[Connection]]
+"""Takes a director's URL, the token, and over TLS what it goes by."""
 
 
 class Agent:
@@ -37,9 +38,8 @@ class Agent:
         self._wish_path = None if config.control is None else wish_path(config.control)
         hello = Hello(config.name, wish=load_wish(self._wish_path), interval_seconds=config.interval_seconds)
         draw = random.Random().random  # noqa: S311 - jitter, not a secret
-        self._links = [
-            Link(url, hello, partial(connect, parse_director_url(url), config.token), draw) for url in config.directors
-        ]
+        secure = None if config.tls is None else Secure(config.tls)
+        self._links = [_link(url, hello, config, connect, draw, secure=secure) for url in config.directors]
         self._wish = hello.wish
         self._report = Report(metrics={})
         self._collector = Collector(config.metrics.values(), config.interval_seconds, self._publish, config.watches)
@@ -106,6 +106,21 @@ class Agent:
         frame = encode(report)
         for link in self._links:
             link.offer(frame)
+
+
+def _link(
+    director: str,
+    hello: Hello,
+    config: AgentConfig,
+    connect: Connect,
+    draw: Callable[[], float],
+    *,
+    secure: Secure | None,
+) -> Link:
+    url = parse_director_url(director)
+    if secure is None or not url.secure:
+        return Link(director, hello, partial(connect, url, config.token), draw)
+    return Link(director, hello, partial(connect, url, config.token, secure), draw, secure.renew)
 
 
 async def run_agent(config: AgentConfig) -> None:

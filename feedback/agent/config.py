@@ -39,6 +39,18 @@ class AgentCheckConfig(msgspec.Struct, frozen=True, kw_only=True):
     load: Mapping[str, float] = {}
 
 
+class TlsFiles(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the certificate, its key and the trusted authorities are. None: none to show, and the system's authorities.
+
+    `renews`: a director may put a new certificate in the old one's place.
+    """
+
+    certificate: str | None = None
+    key: str | None = None
+    ca: str | None = None
+    renews: bool = False
+
+
 class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The whole file."""
 
@@ -47,6 +59,7 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     interval_seconds: float = 1.0
     control: str | None = None  # path of the Unix socket that `feedback agent --drain` speaks to
     token: Secret | None = None  # read from token_file
+    tls: TlsFiles | None = None  # for wss://
     agent_check: AgentCheckConfig | None = None
     prometheus: Endpoint | None = None  # where it may read /metrics
     metrics: Mapping[str, MetricConfig]

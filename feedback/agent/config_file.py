@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 
 from feedback.agent.config import AgentCheckConfig, AgentConfig, MetricConfig
+from feedback.agent.config_tls import TlsShape, read_tls
 from feedback.agent.config_watches import Above, Limit, read_thresholds, read_watch
 from feedback.agent.url import parse_director_url
 from feedback.config import read_yaml
@@ -23,8 +24,6 @@ CONTROL_SOCKET = "/run/feedback/agent.sock"
 
 def _parse_url(value: object) -> str:
     text = str(value)
-    if text.startswith("wss:"):
-        raise ValueError("wss:// can't be spoken yet: write ws://, and keep it to a network you trust")
     if parse_director_url(text).target == "/":
         raise ValueError(f'"{text}" has no path: write it like ws://192.0.2.1:8600/agent')
     return text
@@ -43,6 +42,7 @@ class _Agent(msgspec.Struct, frozen=True, kw_only=True):
     interval: Interval = 1.0
     control: str | None = CONTROL_SOCKET
     token_file: str | None = None
+    tls: TlsShape | None = None
 
 
 class _AgentCheck(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +101,7 @@ def _read_file(root: Node, problems: Problems) -> AgentConfig:
         interval_seconds=agent.interval,
         control=agent.control,
         token=read_token(child(node, "token_file"), problems),
+        tls=read_tls(agent.tls, agent.directors, node, problems),
         agent_check=AgentCheckConfig(listen=check.listen, load=check.load) if check is not None else None,
         prometheus=prometheus.listen if prometheus is not None else None,
         metrics={metric.name: metric for metric in metrics if metric},

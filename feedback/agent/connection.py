@@ -6,6 +6,7 @@ import os
 import socket
 from typing import Protocol, Self
 
+from feedback.agent.secure import Secure, TlsError, tls_words
 from feedback.agent.url import DirectorUrl
 from feedback.agent.websocket import Heard, LostError, WebSocketClient
 from feedback.secret import Secret
@@ -47,16 +48,20 @@ class StreamConnection:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
-        self._client = WebSocketClient()
+        self._client = WebSocketClient(os.urandom)
         self._heard = Heard()  # what came and is not taken yet
         writer.transport.set_write_buffer_limits(high=0)  # `drain` waits until the kernel has everything
 
     @classmethod
-    async def open(cls, url: DirectorUrl, token: Secret | None) -> Self:
-        """Connect, and ask for the WebSocket. Raises LostError or RefusedError."""
+    async def open(cls, url: DirectorUrl, token: Secret | None, secure: Secure | None = None) -> Self:
+        """Connect, over TLS as `secure` has it for a `wss` URL, and ask for the WebSocket.
+
+        Raises LostError or RefusedError.
+        """
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
-                reader, writer = await asyncio.open_connection(url.host, url.port, limit=READ_BYTES)
+                context = secure.context() if secure is not None else None
+                reader, writer = await asyncio.open_connection(url.host, url.port, limit=READ_BYTES, ssl=context)
                 connection = cls(reader, writer)
                 try:
                     await connection._upgrade(url, token)
@@ -64,6 +69,8 @@ class StreamConnection:
                     connection.abort()
                     raise
                 return connection
+        except TlsError as error:
+            raise LostError(str(error)) from None
         except TimeoutError:
             raise LostError(f"no connection within {CONNECT_TIMEOUT_SECONDS:g} s") from None
         except OSError as error:
@@ -132,7 +139,9 @@ class StreamConnection:
 
 
 def words_of(error: OSError) -> str:
-    """Return the kernel's or the resolver's sentence; asyncio wraps a refused connection in one of its own."""
+    """Return the kernel's, the resolver's or TLS's sentence; asyncio wraps a refused connection in one of its own."""
+    if words := tls_words(error):
+        return words
     return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
 
 

@@ -11,9 +11,10 @@ from collections.abc import Awaitable, Callable
 
 from feedback.agent.backoff import after_loss, after_refusal
 from feedback.agent.connection import Connection
+from feedback.agent.secure import TlsError
 from feedback.agent.websocket import LostError, RefusedError
 from feedback.errors import WireError
-from feedback.report import Goodbye, Hello, SetWish, Wish, decode_director_frame, encode
+from feedback.report import DirectorFrame, Goodbye, Hello, Renewed, SetWish, Wish, decode_director_frame, encode
 
 log = logging.getLogger(__name__)
 
@@ -32,13 +33,22 @@ class Link:
     """The agent's side of one director."""
 
     def __init__(
-        self, director: str, hello: Hello, connect: Callable[[], Awaitable[Connection]], draw: Callable[[], float]
+        self,
+        director: str,
+        hello: Hello,
+        connect: Callable[[], Awaitable[Connection]],
+        draw: Callable[[], float],
+        renew: Callable[[str], bool] = lambda _: False,
     ) -> None:
-        """`hello` begins every connection, with the wish of that moment; `draw` returns random numbers from 0 to 1."""
+        """`hello` begins every connection, with the wish of that moment; `draw` returns random numbers from 0 to 1.
+
+        `renew` puts a new certificate in the old one's place, and says whether it has.
+        """
         self.director = director
         self._hello = hello
         self._connect = connect
         self._draw = draw
+        self._renew = renew
         self._wish = hello.wish
         self._wish_pending = False
         self._answer: asyncio.Future[str] | None = None
@@ -154,8 +164,23 @@ class Link:
                 continue
             asked = False
             for message in messages:
-                if decode_director_frame(message).wish is self._wish:
-                    self._settle("")
+                self._take(decode_director_frame(message))
+
+    def _take(self, frame: DirectorFrame) -> None:
+        if isinstance(frame, Renewed):
+            self._take_certificate(frame.certificate)
+        elif frame.wish is self._wish:
+            self._settle("")
+
+    def _take_certificate(self, certificate: str) -> None:
+        """Connect anew with a new certificate; with one that can't be used, go on as before."""
+        try:
+            renewed = self._renew(certificate)
+        except TlsError as error:
+            log.warning('certificate not renewed director=%s reason="%s"', self.director, error)
+            return
+        if renewed:
+            raise LostError("this agent has a new certificate and connects again with it")
 
     def _settle(self, answer: str) -> None:
         """Answer the `tell` that is waiting, if one is."""

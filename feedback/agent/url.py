@@ -11,6 +11,7 @@ class DirectorUrl(msgspec.Struct, frozen=True):
     host: str
     port: int
     target: str  # path and query
+    secure: bool = False  # over TLS
 
     @property
     def host_header(self) -> str:
@@ -20,7 +21,7 @@ class DirectorUrl(msgspec.Struct, frozen=True):
 
 
 def parse_director_url(text: str) -> DirectorUrl:
-    """Read `ws://host:port/path`. Raises ValueError with a sentence that says what would be right."""
+    """Read `ws://host:port/path`, or `wss://`. Raises ValueError with a sentence that says what would be right."""
     wrong = ValueError(f'"{text}" must be the URL of a director, like ws://192.0.2.1:8600/agent')
     if not (text.isascii() and text.isprintable()) or " " in text:
         raise wrong
@@ -29,9 +30,9 @@ def parse_director_url(text: str) -> DirectorUrl:
         port = parts.port
     except ValueError:
         raise wrong from None
-    if parts.scheme != "ws" or not parts.hostname or parts.fragment or parts.username is not None:
+    if parts.scheme not in {"ws", "wss"} or not parts.hostname or parts.fragment or parts.username is not None:
         raise wrong
     if port is None or port == 0:
         raise ValueError(f'"{text}" has no port: write it like ws://192.0.2.1:8600/agent')
     query = f"?{parts.query}" if parts.query else ""
-    return DirectorUrl(parts.hostname, port, (parts.path or "/") + query)
+    return DirectorUrl(parts.hostname, port, (parts.path or "/") + query, parts.scheme == "wss")

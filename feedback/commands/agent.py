@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import sys
+from pathlib import Path
 
 import msgspec
 
@@ -11,14 +12,20 @@ from feedback.agent.config import AgentConfig
 from feedback.agent.config_file import load_agent_config
 from feedback.agent.control import Answer, ask
 from feedback.agent.transport import NOT_CONNECTED
-from feedback.errors import FeedbackError
+from feedback.enrolment import parse_token
+from feedback.errors import ConfigError, FeedbackError
 from feedback.logs import configure_logging
 from feedback.report import Wish
+
+DIRECTORY = "/var/lib/feedback/tls"
+MAX_TOKEN = 200
+STANDARD_INPUT = "-"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("--config", required=True, metavar="FILE", help="the agent's configuration, agent.yaml")
+    parser.add_argument("what", nargs="?", choices=("enroll",), help="enroll: get this host its certificate, once")
+    parser.add_argument("--config", metavar="FILE", help="the agent's configuration, agent.yaml")
     action = parser.add_mutually_exclusive_group()
     action.add_argument("--once", action="store_true", help="print one report as JSON and exit")
     action.add_argument(
@@ -29,10 +36,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="ask the directors, through the running agent, to send this host no new connections",
     )
     action.add_argument("--ready", dest="wish", action="store_const", const=Wish.READY, help="take a --drain back")
+    parser.add_argument("--director", metavar="URL", help="enroll: where the director is, like https://lvs1:8600")
+    parser.add_argument("--token", help="enroll: what `feedback pki enroll` has printed; - reads it from the input")
+    parser.add_argument(
+        "--directory", default=DIRECTORY, type=Path, help=f"enroll: where the files go (default: {DIRECTORY})"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the agent until SIGTERM, or do the one thing that is asked for."""
+    if arguments.what == "enroll":
+        return _enrol(arguments)
+    if arguments.config is None:
+        raise ConfigError("feedback agent needs --config FILE, the agent's configuration")
     config = load_agent_config(arguments.config)
     if arguments.wish is not None:
         return _ask(config, arguments.wish)
@@ -42,6 +58,26 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
         return 0
     asyncio.run(run_agent(config))
+    return 0
+
+
+def _enrol(arguments: argparse.Namespace) -> int:
+    """Get this host its certificate, and say what to write into agent.yaml."""
+    from feedback.agent.enrol import enrol  # noqa: PLC0415 - once in the life of a host
+
+    if arguments.director is None or arguments.token is None:
+        raise ConfigError("feedback agent enroll needs --director URL and --token TOKEN")
+    text = sys.stdin.readline(MAX_TOKEN) if arguments.token == STANDARD_INPUT else arguments.token
+    try:
+        token = parse_token(text)
+    except ValueError as error:
+        raise ConfigError(f"--token: {error}") from None
+    directory = arguments.directory.absolute()
+    names = enrol(arguments.director, token, directory)
+    sys.stdout.write(
+        f"{directory} has a certificate for {', '.join(names)}; the director renews it in time\n"
+        f"agent.yaml: agent: {{tls: {{directory: {directory}}}}}, and wss:// in directors\n"
+    )
     return 0
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from feedback.agent.config import AgentConfig
+from feedback.agent.config import AgentCheckConfig, AgentConfig
 from feedback.agent.config_file import load_agent_config
 from feedback.errors import ConfigError
+from feedback.model import Endpoint
 from feedback.registry import SOURCES
 from feedback.secret import Secret
 from tests import made_up
@@ -19,7 +20,6 @@ Load = Callable[[str], AgentConfig]
 
 AGENT = 'agent: {directors: ["ws://10.2.0.1:8600/agent"]}\n'
 DIRECTOR = "ws://10.2.0.1:8600/agent"
-NO_TLS = "wss:// can't be spoken yet: write ws://, and keep it to a network you trust"
 METRICS = """\
 metrics:
   waiting:
@@ -92,11 +92,10 @@ def test_the_control_socket_can_be_left_out(load: Load) -> None:
             ["agent.yaml:1: agent.directors: has one URL twice"],
         ),
         (
-            "agent: {directors: [wss://10.2.0.1:8600/agent, http://10.2.0.1/agent, ws://10.2.0.1:8600]}\nmetrics: {}",
+            "agent: {directors: [http://10.2.0.1/agent, ws://10.2.0.1:8600]}\nmetrics: {}",
             [
-                f"agent.yaml:1: agent.directors[0]: {NO_TLS}",
-                'agent.yaml:1: agent.directors[1]: "http://10.2.0.1/agent" must be the URL of a director, like ws://192.0.2.1:8600/agent',
-                'agent.yaml:1: agent.directors[2]: "ws://10.2.0.1:8600" has no path: write it like ws://192.0.2.1:8600/agent',
+                'agent.yaml:1: agent.directors[0]: "http://10.2.0.1/agent" must be the URL of a director, like ws://192.0.2.1:8600/agent',
+                'agent.yaml:1: agent.directors[1]: "ws://10.2.0.1:8600" has no path: write it like ws://192.0.2.1:8600/agent',
             ],
         ),
         (
@@ -137,3 +136,37 @@ def test_there_are_no_more_metrics_than_a_report_holds(load: Load) -> None:
     with pytest.raises(ConfigError) as raised:
         load(f"{AGENT}metrics:\n{metrics}")
     assert str(raised.value) == "agent.yaml:2: metrics: must be at most 256, and are 257"
+
+
+def test_ports_to_answer_on_are_read_and_stand_in_for_directors(load: Load) -> None:
+    config = load("""\
+        agent_check: {listen: "0.0.0.0:5000", load: {waiting: 0.5}}
+        prometheus: {listen: "[::1]:9101"}
+        metrics: {waiting: {path: a}}
+    """)
+    assert config.directors == ()
+    assert config.agent_check == AgentCheckConfig(listen=Endpoint("0.0.0.0", 5000), load={"waiting": 0.5})
+    assert config.prometheus == Endpoint("::1", 9101)
+
+
+def test_no_port_is_answered_on_unless_it_is_asked_for(load: Load) -> None:
+    config = load(AGENT + "metrics: {waiting: {path: a}}")
+    assert config.agent_check is None
+    assert config.prometheus is None
+
+
+@pytest.mark.parametrize(
+    ("section", "problem"),
+    [
+        ("agent_check: {}", "agent_check.listen: is missing: where to answer, like 0.0.0.0:5000"),
+        (
+            "agent_check: {listen: 5000}",
+            'agent_check.listen: "5000" must be an IP address and a port, like 192.0.2.10:80 or [2001:db8::10]:80',
+        ),
+        ("prometheus: {}", "prometheus.listen: is missing: where Prometheus reads /metrics, like 10.2.0.11:9101"),
+    ],
+)
+def test_ports_to_answer_on_are_checked(load: Load, section: str, problem: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load(AGENT + "metrics: {waiting: {path: a}}\n" + section)
+    assert error.value.problems == (f"agent.yaml:3: {problem}",)

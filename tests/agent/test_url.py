@@ -13,6 +13,7 @@ from feedback.agent.url import DirectorUrl, parse_director_url
         ("ws://10.2.0.1:8600/agent", DirectorUrl("10.2.0.1", 8600, "/agent"), "10.2.0.1:8600"),
         ("ws://[2001:db8::1]:8600/agent", DirectorUrl("2001:db8::1", 8600, "/agent"), "[2001:db8::1]:8600"),
         ("ws://lvs1.example:80", DirectorUrl("lvs1.example", 80, "/"), "lvs1.example:80"),
+        ("wss://lvs1:8600/agent", DirectorUrl("lvs1", 8600, "/agent", secure=True), "lvs1:8600"),
         ("ws://lvs1.example:80/a?b=c", DirectorUrl("lvs1.example", 80, "/a?b=c"), "lvs1.example:80"),
     ],
 )
@@ -27,7 +28,6 @@ def test_a_url_says_where_to_connect_and_what_to_ask_for(text: str, url: Directo
         "",
         "10.2.0.1:8600",
         "http://10.2.0.1:8600/agent",
-        "wss://10.2.0.1:8600/agent",
         "ws://:8600/agent",
         "ws://10.2.0.1:port/agent",
         "ws://10.2.0.1:65536/agent",
