@@ -194,6 +194,7 @@ ROOMS: Mapping[str, Room] = {
             "feedback.agent.enrol",
             "feedback.agent.files",
             "feedback.agent.http",
+            "feedback.agent.inotify",
             "feedback.agent.password_file",
             "feedback.agent.pids",
             "feedback.agent.plain",
