@@ -21,6 +21,7 @@ PEERS := nginx:nginx-light haproxy:haproxy openssl:openssl \
 	slapd:slapd mariadbd:mariadb-server-core $(POSTGRES):postgresql redis-server:redis-server memcached:memcached \
 	freeradius:freeradius kamailio:kamailio /etc/kamailio/tls.cfg:kamailio-tls-modules \
 	rabbitmq-server:rabbitmq-server mosquitto:mosquitto \
+	/usr/sbin/apache2:apache2-bin /usr/sbin/php-fpm8.2:php8.2-fpm \
 	/usr/lib/python3/dist-packages/grpc/__init__.py:python3-grpcio websocketd:websocketd \
 	/usr/lib/nagios/plugins/check_http:monitoring-plugins-basic /usr/lib/mon/mon.d/tcp.monitor:mon
 

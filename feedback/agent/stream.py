@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 READ_BYTES = 16 * 1024
 
 
+class DeniedError(SourceError):
+    """The agent's user may not do what a source needs: an administrator must permit it."""
+
+
 class Tls(msgspec.Struct, frozen=True):
     """How to speak TLS: whether the certificate must be right, by which authorities, and for which name."""
 
@@ -96,10 +100,10 @@ async def connected(place: Place, tls: Tls | None = None, name: str = "") -> Asy
 
     The codecs' CheckFailed is turned into it, too.
     """
-    with _named(f"can't connect to {name or place}"):
+    with named(f"can't connect to {name or place}"):
         reader, writer = await _open(place, tls)
     try:
-        with _named(name or str(place)):
+        with named(name or str(place)):
             yield BufferedStream(reader, writer)
     finally:
         writer.transport.abort()  # nobody waits for what a server that hangs has not read
@@ -127,8 +131,8 @@ def tls_context(verify: bool, ca_file: str | None) -> "ssl.SSLContext":
 
 
 @contextlib.contextmanager
-def _named(what: str) -> Iterator[None]:
-    """Put the server's name before what goes wrong with it."""
+def named(what: str) -> Iterator[None]:
+    """Put the server's name before what goes wrong with it in the block, be it SourceError, CheckFailed or OSError."""
     try:
         yield
     except SourceError as error:
@@ -136,7 +140,8 @@ def _named(what: str) -> Iterator[None]:
     except CheckFailed as error:
         raise SourceError(f"{what}: {error.detail}") from None
     except OSError as error:
-        raise SourceError(f"{what}: {words_of(error)}") from None
+        kind = DeniedError if isinstance(error, PermissionError) else SourceError
+        raise kind(f"{what}: {words_of(error)}") from None
 
 
 def words_of(error: OSError) -> str:
