@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -118,6 +119,46 @@ class Process:
         if self.running:
             self.send(signal.SIGKILL)
             self.wait()
+
+
+SERVER = """
+import socket, sys
+listener = socket.create_server(("", int(sys.argv[1])))
+while True:
+    with listener.accept()[0] as connection:
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.0 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok")
+"""
+
+
+class KilledServer:
+    """An HTTP server on a realserver in a process of its own, to be killed."""
+
+    def __init__(self, host: str, port: int = PORT) -> None:
+        self._command = ["ip", "netns", "exec", host, sys.executable, "-ISc", SERVER, str(port)]
+        self._at = Endpoint(ADDRESSES[host][0], port)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start, and wait until it listens."""
+        self._process = subprocess.Popen(self._command)
+        wait_until(self._listens)
+
+    def kill(self) -> float:
+        """Send it SIGKILL, and return when that was, in monotonic seconds."""
+        at = time.monotonic()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+        return at
+
+    def _listens(self) -> bool:
+        try:
+            socket.create_connection((self._at.address, self._at.port), 1.0).close()
+        except OSError:
+            return False
+        return True
 
 
 class Director(Process):
@@ -295,9 +336,12 @@ class Transfer:
         return answer.partition(b"\r\n\r\n")[2]
 
 
-def agent(directory: Path, host: str) -> Process:
-    """Return the agent of a realserver, not started yet. Its load is the number in `directory/HOST.load`."""
-    config = {
+def agent(directory: Path, host: str, **sections: Any) -> Process:
+    """Return the agent of a realserver, not started yet. Its load is the number in `directory/HOST.load`.
+
+    `sections` are further ones of its configuration, or others in place of the usual ones.
+    """
+    config: dict[str, Any] = {
         "agent": {
             "name": host,
             "directors": [f"ws://{INSIDE}/agent"],
@@ -308,7 +352,7 @@ def agent(directory: Path, host: str) -> Process:
         "metrics": {"load": {"source": "exec", "command": ["cat", str(directory / f"{host}.load")]}},
     }
     path = directory / f"{host}.yaml"
-    path.write_text(yaml.safe_dump(config))
+    path.write_text(yaml.safe_dump(config | sections))
     return Process("agent", "--config", str(path), log=directory / f"{host}.log", namespace=host)
 
 
