@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from feedback.agent import config_file as agent_file
+from feedback.agent import config_tls as agent_tls
+from feedback.agent import config_watches as agent_watches
 from feedback.agent.config_file import load_agent_config
 from feedback.director import config_shape as shape
 from feedback.director.config_file import load_director_config
@@ -23,16 +25,19 @@ BLOCKS = {
 }
 TABLES: list[tuple[str, type]] = [
     ("### director", shape.DirectorShape),
+    ("### tls", shape.TlsShape),
     ("### defaults", shape.DefaultsShape),
     ("### services", shape.ServiceShape),
     ("### check", shape.CadenceShape),
     ("### weights", shape.WeightsShape),
     ("### destinations", shape.DestinationShape),
-    ("### agent", agent_file._Agent),
-    ("### metrics", agent_file._Metric),
     ("### overload", shape.OverloadShape),
     ("### overflow", shape.OverflowShape),
     ("### connections", shape.ConnectionsShape),
+    ("### agent", agent_file._Agent),
+    ("### agent.tls", agent_tls.TlsShape),
+    ("### metrics", agent_file._Metric),
+    ("### watches", agent_watches.WatchShape),
     ("### agent_check", agent_file._AgentCheck),
     ("### prometheus", agent_file._Prometheus),
 ]
