@@ -243,6 +243,7 @@ ROOMS: Mapping[str, Room] = {
             "feedback.director.feeds.host_text",
             "feedback.director.feeds.orca",
             "feedback.director.feeds.rstatd",
+            "feedback.director.feeds.snmp",
             "feedback.director.health",
             "feedback.director.hints",
             "feedback.director.identity",
@@ -280,7 +281,6 @@ ROOMS: Mapping[str, Room] = {
             "feedback.director.config_feeds",
             "feedback.director.events",
             "feedback.director.feeder",
-            "feedback.director.feeds.snmp",
             "feedback.director.feeds.ssh",
             "feedback.director.forwarder",
             "feedback.director.garbage",
@@ -301,7 +301,7 @@ ROOMS: Mapping[str, Room] = {
             "feedback.director.table.kernel",
         ),
         rooms=("words", "codecs", "checks", "runner", "engine", "pki"),
-        libraries=("aiohttp", "msgspec", "prometheus_client"),
+        libraries=("aiohttp", "asyncssh", "msgspec", "prometheus_client"),
     ),
     "simulator": Room(
         pure=(
@@ -387,6 +387,10 @@ EXCEPTIONS: Mapping[tuple[str, str], str] = {
     ("feedback.checks", "feedback.checks.check"): "imported when a plugin asks for it by the short name",
     (
         "feedback.checks.http_request",
+        "feedback.checks.credentials",
+    ): "names the type of an option, which a file may hold",
+    (
+        "feedback.director.feeds.snmp",
         "feedback.checks.credentials",
     ): "names the type of an option, which a file may hold",
     ("feedback.director.table.memory", "os"): "os.strerror, to refuse in the kernel's words",

@@ -1,8 +1,10 @@
 """Calls that may hang for ever in the kernel, like those on a network file system whose server is gone."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Generic, TypeVar
 
 from feedback.agent.source import SourceError
@@ -20,32 +22,27 @@ class Aside(Generic[ResultT]):
     def __init__(self, function: Callable[[], ResultT], what: str) -> None:
         self._function = function
         self._what = what
-        self._thread: threading.Thread | None = None
+        self._running = False
 
     async def call(self) -> ResultT:
         """Return what the function returns, or raise what it raises. Raises SourceError while an earlier call hangs."""
-        if self._thread is not None and self._thread.is_alive():
+        if self._running:
             raise SourceError(f"{self._what} does not answer: a call from before still waits for the kernel")
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[ResultT] = loop.create_future()
-        self._thread = threading.Thread(target=self._run, args=(loop, outcome), name=self._what, daemon=True)
-        self._thread.start()
+        self._running = True
+        threading.Thread(target=self._run, args=(loop, outcome), name=self._what, daemon=True).start()
         return await outcome
 
     def _run(self, loop: asyncio.AbstractEventLoop, outcome: "asyncio.Future[ResultT]") -> None:
+        settle: Callable[[], None]
         try:
-            result = self._function()
+            settle = partial(_answer, outcome, self._function())
         except Exception as error:  # noqa: BLE001 - whoever awaits it is told
-            _hand_over(loop, _fail, outcome, error)
-        else:
-            _hand_over(loop, _answer, outcome, result)
-
-
-def _hand_over(loop: asyncio.AbstractEventLoop, settle: Callable[..., None], *arguments: object) -> None:
-    try:
-        loop.call_soon_threadsafe(settle, *arguments)
-    except RuntimeError:
-        return  # the loop is closed: nobody waits any more
+            settle = partial(_fail, outcome, error)
+        self._running = False  # the thread itself may live a moment longer
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(settle)
 
 
 def _answer(outcome: "asyncio.Future[ResultT]", result: ResultT) -> None:

@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 FIRST_REPORT_SECONDS = 0.25
 """How long the first report waits for the slowest source: rates need a moment between two readings."""
 
+MIN_CHANGE_SECONDS = 0.1
+"""A source that changes all the time is not sampled more often than this."""
+
 TICK_SLACK_SECONDS = 0.005
 """What is due this soon is done now: intervals that fall together are one wake-up."""
 
@@ -64,6 +67,9 @@ class Collector:
             for name, watch in self._watches.items():
                 group.create_task(attend(watch, partial(self._notice, name)), name=f"watch {name}")
             await asyncio.sleep(0)  # until then each has looked
+            for metric in self._metrics.values():
+                if type(metric.source).change is not Source.change:
+                    group.create_task(self._heed(group, metric), name=f"heed {metric.name}")
             await self._first(group)
             start = loop.time()
             due = {name: start + metric.interval_seconds for name, metric in self._metrics.items()}
@@ -92,6 +98,18 @@ class Collector:
         if self._waiting:
             await asyncio.wait(self._waiting.values(), timeout=FIRST_REPORT_SECONDS)
         self._publish(self._combine(asyncio.get_running_loop().time()))
+
+    async def _heed(self, group: asyncio.TaskGroup, metric: MetricConfig) -> None:
+        """Sample a source whenever it says that something has changed, until cancelled."""
+        while True:
+            try:
+                await metric.source.change()
+            except Exception as error:
+                log.debug("source can't tell of changes metric=%s", metric.name, exc_info=error)
+                await asyncio.sleep(metric.interval_seconds)
+            else:
+                await self._sample(group, [metric])
+                await asyncio.sleep(MIN_CHANGE_SECONDS)
 
     def _take_due(self, due: dict[str, float], now: float) -> list[MetricConfig]:
         """Return what is due, and note when it is due again."""

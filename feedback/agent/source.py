@@ -38,3 +38,10 @@ class Source(Plugin, abc.ABC):
         Sources run in one event loop: one that waits must `await`. A source that can't say anything useful
         raises SourceError with a sentence for the operator.
         """
+
+    async def change(self) -> None:
+        """Wait until there is a reason to sample before the interval is over. One that knows of none leaves this out.
+
+        It is called again after each sample. Where it raises, the interval alone counts, until one is over.
+        """
+        raise NotImplementedError

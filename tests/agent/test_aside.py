@@ -7,8 +7,17 @@ from feedback.agent.aside import Aside
 from feedback.agent.source import SourceError
 
 
+def thread_of(what: str) -> threading.Thread:
+    return next(thread for thread in threading.enumerate() if thread.name == what)
+
+
 async def test_a_call_returns_what_the_function_does() -> None:
     assert await Aside(lambda: 42, "/mnt").call() == 42
+
+
+async def test_a_call_may_follow_at_once() -> None:
+    aside = Aside(lambda: 42, "/mnt")
+    assert [await aside.call() for _ in range(100)] == [42] * 100
 
 
 async def test_what_the_function_raises_is_raised() -> None:
@@ -36,8 +45,7 @@ async def test_a_call_that_hangs_is_abandoned_and_no_other_begun_until_it_ends()
         with pytest.raises(SourceError, match=r"^/mnt does not answer: a call from before still waits for the kernel$"):
             await aside.call()
     assert len(calls) == 1
-    thread = aside._thread
-    assert thread is not None
+    thread = thread_of("/mnt")
     assert thread.daemon  # the agent ends in spite of it
     release.set()
     thread.join()
@@ -62,9 +70,9 @@ def test_an_answer_after_the_end_of_the_loop_harms_nobody(*, raises: bool) -> No
                 await aside.call()
 
     asyncio.run(abandon())
+    thread = thread_of("/mnt")
     release.set()
-    assert aside._thread is not None
-    aside._thread.join()
+    thread.join()
 
 
 @pytest.mark.parametrize("raises", [False, True])
@@ -81,7 +89,7 @@ async def test_an_answer_that_comes_too_late_is_dropped(*, raises: bool) -> None
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
             await aside.call()
+    thread = thread_of("/mnt")
     release.set()
-    assert aside._thread is not None
-    aside._thread.join()
+    thread.join()
     await asyncio.sleep(0)
