@@ -42,8 +42,8 @@ class DirectorError(FeedbackError):
 class Client:
     """A director's API at `url`."""
 
-    def __init__(self, url: str, token: Secret | None = None) -> None:
-        """Raise ConfigError for what is no URL."""
+    def __init__(self, url: str, token: Secret | None = None, ca: str | None = None) -> None:
+        """`ca`: a file of authorities to trust instead of the system's. Raises ConfigError for what is no URL."""
         try:
             parts = urlsplit(url if "//" in url else f"http://{url}")
             self._host = parts.hostname or ""
@@ -53,7 +53,7 @@ class Client:
         if parts.scheme not in {"http", "https"} or not self._host or self._port == 0 or parts.path not in {"", "/"}:
             raise _no_url(url)
         self.url = f"{parts.scheme}://{parts.netloc}"
-        self._secure = parts.scheme == "https"
+        self._context = _context(ca) if parts.scheme == "https" else None
         self._token = token
 
     def get(self, path: str, kind: type[AnswerT]) -> AnswerT:
@@ -92,8 +92,12 @@ class Client:
     @contextlib.contextmanager
     def _connected(self, timeout_seconds: float) -> Iterator[http.client.HTTPConnection]:
         """Yield a connection, and say in words how it fails."""
-        kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
-        connection = kind(self._host, self._port, timeout=timeout_seconds)
+        if self._context is None:
+            connection = http.client.HTTPConnection(self._host, self._port, timeout=timeout_seconds)
+        else:
+            connection = http.client.HTTPSConnection(
+                self._host, self._port, timeout=timeout_seconds, context=self._context
+            )
         try:
             yield connection
         except ConnectionRefusedError:
@@ -102,6 +106,11 @@ class Client:
             ) from None
         except TimeoutError:
             raise DirectorError(f"the director at {self.url} does not answer within {timeout_seconds:g} s") from None
+        except ssl.SSLCertVerificationError as error:
+            raise DirectorError(
+                f"the certificate of {self.url} is refused: {error.verify_message.rstrip('.')}; --ca or FEEDBACK_CA "
+                "name the file of its authority"
+            ) from None
         except ssl.SSLError as error:
             raise DirectorError(f"no TLS with {self.url}: {error.reason or error}") from None
         except http.client.HTTPException:
@@ -146,6 +155,13 @@ class Client:
         return DirectorError(f"what answers at {self.url} is not a feedback director{answer}")
 
 
+def _context(ca: str | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigError(f"--ca {ca} can't be used: {error.strerror or error}") from None
+
+
 def _no_url(text: str) -> ConfigError:
     return ConfigError(f'--director "{text}" must be a URL like {DEFAULT_DIRECTOR}')
 
@@ -159,6 +175,12 @@ def add_client_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"the director's API (default: FEEDBACK_DIRECTOR, or {DEFAULT_DIRECTOR})",
     )
     parser.add_argument(
+        "--ca",
+        metavar="FILE",
+        default=os.environ.get("FEEDBACK_CA") or None,
+        help="the file of the director's authority, for https:// (default: FEEDBACK_CA, or what the system trusts)",
+    )
+    parser.add_argument(
         "--token-file",
         metavar="FILE",
         default=os.environ.get("FEEDBACK_TOKEN_FILE") or None,
@@ -169,7 +191,7 @@ def add_client_arguments(parser: argparse.ArgumentParser) -> None:
 def make_client(arguments: argparse.Namespace) -> Client:
     """Return the client that the arguments ask for. Raises ConfigError."""
     token = None if arguments.token_file is None else read_token_file(arguments.token_file)
-    return Client(arguments.director, token)
+    return Client(arguments.director, token, arguments.ca)
 
 
 def service_path(service: str) -> str:
