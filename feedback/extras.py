@@ -7,7 +7,9 @@ extras, and shows when it is imported.
 from collections.abc import Mapping
 
 EXTRAS: Mapping[str, frozenset[str]] = {
-    "director": frozenset({"aiohttp", "asyncssh", "cryptography", "dns", "h2", "prometheus_client", "rich", "uvloop"}),
+    "director": frozenset(
+        {"aiohttp", "asyncssh", "cryptography", "dns", "h2", "prometheus_client", "rich", "uvloop", "wsproto"}
+    ),
     "plots": frozenset({"matplotlib"}),
 }
 """What each brings: modules, by the names they are imported by."""

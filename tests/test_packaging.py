@@ -37,7 +37,7 @@ def base(wheel: ZipFile, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Return what runs the command `feedback` as the wheel has it, with the libraries of the base and no others."""
     directory = tmp_path_factory.mktemp("base")
     wheel.extractall(directory)
-    for module in ("msgspec", "yaml", "wsproto", "h11"):  # wsproto needs h11
+    for module in ("msgspec", "yaml"):
         spec = importlib.util.find_spec(module)
         assert spec is not None
         assert spec.origin is not None
@@ -83,12 +83,22 @@ def test_the_distribution_has_the_package_s_version_and_licence(metadata: Messag
 
 
 def test_the_base_is_the_agent_s_and_small(metadata: Message) -> None:
-    assert requirements(metadata, "") == {"msgspec", "pyyaml", "wsproto"}
+    assert requirements(metadata, "") == {"msgspec", "pyyaml"}
 
 
 def test_the_extras_are_the_director_and_everything(metadata: Message) -> None:
     assert metadata.get_all("Provides-Extra") == ["all", "director", "plots"]
-    director = {"aiohttp", "asyncssh", "cryptography", "dnspython", "h2", "prometheus-client", "rich", "uvloop"}
+    director = {
+        "aiohttp",
+        "asyncssh",
+        "cryptography",
+        "dnspython",
+        "h2",
+        "prometheus-client",
+        "rich",
+        "uvloop",
+        "wsproto",
+    }
     assert requirements(metadata, "director") == director
     assert requirements(metadata, "all") == director | {"matplotlib"}
 

@@ -43,14 +43,14 @@ class Server:
 
 
 def opened() -> tuple[WebSocketClient, Server]:
-    client, server = WebSocketClient(), Server()
+    client, server = WebSocketClient(bytes), Server()
     server.hear(client.request(URL, None))
     client.feed(server.say(AcceptConnection()))
     return client, server
 
 
 def asked() -> WebSocketClient:
-    client = WebSocketClient()
+    client = WebSocketClient(bytes)
     client.request(URL, None)
     return client
 
@@ -60,18 +60,18 @@ def accepted() -> WebSocketClient:
 
 
 def test_the_request_names_path_host_and_token() -> None:
-    (request,) = Server().hear(WebSocketClient().request(URL, Secret("abc")))
+    (request,) = Server().hear(WebSocketClient(bytes).request(URL, Secret("abc")))
     assert isinstance(request, Request)
     assert (request.target, request.host) == ("/agent", "192.0.2.1:8600")
     assert (b"authorization", b"Bearer abc") in list(request.extra_headers)
 
 
 def test_without_a_token_no_authorization_is_sent() -> None:
-    assert b"authorization" not in WebSocketClient().request(URL, None).lower()
+    assert b"authorization" not in WebSocketClient(bytes).request(URL, None).lower()
 
 
 def test_a_connection_is_open_once_the_director_has_accepted() -> None:
-    client, server = WebSocketClient(), Server()
+    client, server = WebSocketClient(bytes), Server()
     server.hear(client.request(URL, None))
     before = client.is_open
     heard = client.feed(server.say(AcceptConnection()))
@@ -148,7 +148,7 @@ def test_some_close_codes_say_that_coming_back_soon_is_useless(code: int, *, ref
     ("status", "kind"), [(401, RefusedError), (403, RefusedError), (404, RefusedError), (503, LostError)]
 )
 def test_an_http_refusal_is_told_in_the_directors_words(status: int, kind: type[WireError]) -> None:
-    client, server = WebSocketClient(), Server()
+    client, server = WebSocketClient(bytes), Server()
     server.hear(client.request(URL, None))
     refusal = RejectConnection(status_code=status, headers=[(b"content-length", b"9")], has_body=True)
     end = client.feed(server.say(refusal, RejectData(data=b"no\n token"))).end
@@ -156,15 +156,68 @@ def test_an_http_refusal_is_told_in_the_directors_words(status: int, kind: type[
     assert str(end) == f"the director refused with HTTP status {status}: no token"
 
 
+def test_a_director_that_has_more_to_say_first_may() -> None:
+    client, server = WebSocketClient(bytes), Server()
+    server.hear(client.request(URL, None))
+    client.feed(b"HTTP/1.1 103 Early Hints\r\nlink: a\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n")
+    client.feed(server.say(AcceptConnection(), BytesMessage(data=b"one")))
+    assert client.is_open
+
+
+def test_what_follows_the_acceptance_at_once_is_heard() -> None:
+    client, server = WebSocketClient(bytes), Server()
+    server.hear(client.request(URL, None))
+    assert client.feed(server.say(AcceptConnection(), BytesMessage(data=b"one"))).messages == (b"one",)
+
+
+def test_a_refusal_in_chunks_is_told_without_its_words() -> None:
+    end = asked().feed(b"HTTP/1.1 502 Bad Gateway\r\ntransfer-encoding: chunked\r\n\r\n").end
+    assert str(end) == "the director refused with HTTP status 502: no reason given"
+
+
+def test_after_the_agents_close_pings_are_not_answered_and_the_close_is_not_repeated() -> None:
+    client, server = opened()
+    data = server.say(Ping(), CloseConnection(code=1000))
+    client.close()
+    assert client.feed(data).reply == b""
+
+
+def test_a_close_without_a_code_is_answered_in_kind() -> None:
+    client, _ = opened()
+    heard = client.feed(bytes.fromhex("8800"))
+    assert str(heard.end) == "the director closed the connection with code 1005: no reason given"
+    assert heard.reply == bytes.fromhex("888000000000")
+
+
+@pytest.mark.parametrize("frames", ["8000", "02008200"])
+def test_a_message_s_frames_come_one_after_the_other(frames: str) -> None:
+    client, _ = opened()
+    end = client.feed(bytes.fromhex(frames)).end
+    assert str(end) == "the director broke the WebSocket protocol: the frames of a message are out of order"
+
+
+def test_a_message_in_many_frames_is_refused_when_it_is_too_large() -> None:
+    client, server = opened()
+    data = server.say(*(BytesMessage(data=bytes(2000), message_finished=False) for _ in range(3)))
+    assert str(client.feed(data).end) == "the director sent a message of more than 4096 bytes"
+    assert not client.is_open
+
+
+def test_what_comes_after_the_end_changes_nothing() -> None:
+    client, server = opened()
+    client.feed(server.say(CloseConnection(code=1000)))
+    assert client.feed(b"more").end is None
+
+
 def test_a_long_refusal_is_cut() -> None:
-    client = WebSocketClient()
+    client = WebSocketClient(bytes)
     client.request(URL, None)
     end = client.feed(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 100000\r\n\r\n" + b"x" * 1000).end
     assert str(end) == "the director refused with HTTP status 403: " + "x" * 200
 
 
 def test_a_refusal_whose_words_never_come_is_one_when_the_stream_ends() -> None:
-    client = WebSocketClient()
+    client = WebSocketClient(bytes)
     client.request(URL, None)
     assert client.feed(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 10\r\n\r\n").end is None
     end = client.feed(b"").end
@@ -179,7 +232,7 @@ def test_a_stream_that_ends_is_a_loss() -> None:
 
 @pytest.mark.parametrize("garbage", [b"SSH-2.0-OpenSSH_9.2\r\n\r\n", b"HTTP/1.1 101 Yes\r\n\r\n", b"\x00" * 20000])
 def test_what_is_not_a_websocket_server_is_a_loss_in_words(garbage: bytes) -> None:
-    client = WebSocketClient()
+    client = WebSocketClient(bytes)
     client.request(URL, None)
     end = client.feed(garbage).end
     assert isinstance(end, LostError)
