@@ -5,6 +5,7 @@ It behaves as IPVS with masquerading does, as far as an ordinary process can:
 - the scheduler chooses the destination once, at the connection's start; nothing is tried again elsewhere, so a dead
   destination is the client's error until the table says otherwise. A client that the kernel would refuse is accepted
   here and reset at once.
+- a destination at its upper threshold gets no new clients but those that persistence brings.
 - weight 0 quiesces: no new connections, running ones live on. With persistence, known clients go elsewhere then (the
   kernel with `expire_quiescent_template` set).
 - a destination that is removed loses its connections at once, so that their clients learn of it (the kernel drops
@@ -18,6 +19,7 @@ import ipaddress
 import logging
 import resource
 import socket
+from collections.abc import Set as AbstractSet
 
 from feedback.director.relay import Relay
 from feedback.director.scheduling import SCHEDULERS, Lingering, Scheduler, Templates
@@ -73,7 +75,8 @@ class Forwarder:
             self._services.pop(key).cut()
         for key, wanted in state.items():
             if key.protocol == Transport.TCP:
-                self._services.setdefault(key, _Service()).follow(wanted)
+                full = frozenset(at for at in wanted.destinations if self._table.is_full(key, at))
+                self._services.setdefault(key, _Service()).follow(wanted, full)
 
     async def _keep_listening(self) -> None:
         """Have a listener for each service; where an address can't be bound, try again now and then."""
@@ -144,13 +147,16 @@ class _Service:
         self._settings: VirtualService | None = None
         self._scheduler: Scheduler[DestinationKey]
         self._templates: Templates[DestinationKey] | None = None
-        self._weights: dict[DestinationKey, int] = {}
+        self._weights: dict[DestinationKey, int] = {}  # as the scheduler knows them: 0 for one that is full
+        self._open: AbstractSet[DestinationKey] = frozenset()  # those whose weight is not 0
         self._lingering: dict[DestinationKey, Lingering] = {}
 
-    def follow(self, wanted: ServiceState) -> None:
-        """Obey the table's entry from now on."""
+    def follow(self, wanted: ServiceState, full: AbstractSet[DestinationKey]) -> None:
+        """Obey the table's entry from now on; who is in `full` has as many connections as it may have."""
         # The kernel's list has the destination that was added last in front
-        weights = {key: destination.weight for key, destination in reversed(list(wanted.destinations.items()))}
+        destinations = reversed(list(wanted.destinations.items()))
+        weights = {key: 0 if key in full else destination.weight for key, destination in destinations}
+        self._open = frozenset(key for key, destination in wanted.destinations.items() if destination.weight)
         if wanted.service != self._settings:
             self._set(wanted.service)
             self._scheduler.update(weights)
@@ -170,7 +176,7 @@ class _Service:
             return None
         client = str(peer[0])
         destination = self._templates.find(now, client) if self._templates else None
-        if destination is None or not self._weights.get(destination):
+        if destination is None or destination not in self._open:
             address = int(ipaddress.ip_address(client.partition("%")[0]))
             destination = self._scheduler.choose(lambda key: self._cost(now, key), address)
         if destination is not None and self._templates:

@@ -73,8 +73,9 @@ class Bench:
     async def add_service(self, scheduler: str = "wrr", persistence_seconds: int = 0) -> None:
         assert not await self.table.apply([AddService(VirtualService(self.key, scheduler, persistence_seconds))])
 
-    async def add(self, endpoint: Endpoint, weight: int = 1) -> None:
-        assert not await self.table.apply([AddDestination(self.key, destination(endpoint, weight))])
+    async def add(self, endpoint: Endpoint, weight: int = 1, upper_threshold: int = 0) -> None:
+        added = Destination(endpoint, Forwarding.MASQUERADE, weight, upper_threshold)
+        assert not await self.table.apply([AddDestination(self.key, added)])
 
     async def set_weight(self, endpoint: Endpoint, weight: int) -> None:
         assert not await self.table.apply([SetDestination(self.key, destination(endpoint, weight))])
@@ -190,6 +191,42 @@ async def test_connections_that_have_ended_go_on_counting_a_little_under_lc(benc
     for name in "ab":
         await bench.add(await bench.serve_name(name))
     assert Counter([await bench.get() for _ in range(10)]) == {"a": 5, "b": 5}
+
+
+@pytest.mark.parametrize("scheduler", ["rr", "wrr", "lc", "wlc"])
+async def test_a_destination_at_its_upper_threshold_gets_no_new_connection_until_it_is_below_the_lower(
+    bench: Bench, scheduler: str
+) -> None:
+    await bench.add_service(scheduler)
+    small, large = await bench.serve_echo(), await bench.serve_echo()
+    await bench.add(small, upper_threshold=2)
+    await bench.add(large)
+    writers = [(await bench.connect())[1] for _ in range(8)]
+    await until(lambda: bench.counters(small).active_connections + bench.counters(large).active_connections == 8)
+    assert bench.counters(small).active_connections == 2
+    for writer in writers:
+        await close(writer)
+    await until(lambda: not bench.counters(small).active_connections)
+    writers = [(await bench.connect())[1] for _ in range(8)]
+    await until(lambda: bench.counters(small).active_connections == 2)
+    for writer in writers:
+        await close(writer)
+
+
+async def test_where_all_are_full_clients_are_reset_but_those_whom_persistence_brings(bench: Bench) -> None:
+    await bench.add_service("rr", persistence_seconds=60)
+    only = await bench.serve_echo()
+    await bench.add(only, upper_threshold=1)
+    _, first = await bench.connect()
+    _, second = await bench.connect()
+    await until(lambda: bench.counters(only).active_connections == 2)
+    reader, writer = await eventually(
+        lambda: asyncio.open_connection(bench.vip.address, bench.vip.port, local_addr=("127.0.0.2", 0))
+    )
+    with pytest.raises(ConnectionError):
+        await reader.readexactly(1)
+    for each in (first, second, writer):
+        await close(each)
 
 
 async def test_weight_zero_gets_no_new_connection_and_keeps_those_it_has(bench: Bench) -> None:

@@ -40,7 +40,8 @@ MAX_WEIGHT = 2**31 - 1
 class MemoryTable:
     """A table of virtual services in memory.
 
-    on_change: called after an `apply` that changed something; the embedded forwarder follows the table by it.
+    on_change: called after an `apply` that changed something, and when a destination has become full or is no longer;
+    the embedded forwarder follows the table by it.
     """
 
     def __init__(self) -> None:
@@ -49,6 +50,7 @@ class MemoryTable:
         self._destinations: dict[ServiceKey, dict[DestinationKey, Destination]] = {}
         self._open: Counter[tuple[ServiceKey, DestinationKey]] = Counter()
         self._total: Counter[tuple[ServiceKey, DestinationKey]] = Counter()
+        self._full: set[tuple[ServiceKey, DestinationKey]] = set()
 
     async def read(self) -> TableState:
         """Return everything in the table, counters included."""
@@ -63,8 +65,8 @@ class MemoryTable:
                 refusals.append(Refusal(operation, error, os.strerror(error)))
             else:
                 self._do(operation)
-        if len(refusals) < len(operations) and self.on_change is not None:
-            self.on_change()
+        if len(refusals) < len(operations):
+            self._tell()
         return tuple(refusals)
 
     async def close(self) -> None:
@@ -74,10 +76,19 @@ class MemoryTable:
         """Return everything in the table, counters included."""
         return {key: self._service_state(key) for key in self._services}
 
+    def is_full(self, service: ServiceKey, destination: DestinationKey) -> bool:
+        """Say whether a destination gets no new connections: it has reached its upper threshold (ip_vs_bind_dest)."""
+        return (service, destination) in self._full
+
     def connection_opened(self, service: ServiceKey, destination: DestinationKey) -> None:
         """Count a connection that a destination has been given."""
-        self._open[service, destination] += 1
-        self._total[service, destination] += 1
+        counted = service, destination
+        self._open[counted] += 1
+        self._total[counted] += 1
+        there = self._destinations.get(service, {}).get(destination)
+        if there is not None and 0 < there.upper_threshold <= self._open[counted] and counted not in self._full:
+            self._full.add(counted)
+            self._tell()
 
     def connection_closed(self, service: ServiceKey, destination: DestinationKey) -> None:
         """Count a connection as over. Its destination may have left the table meanwhile.
@@ -88,8 +99,16 @@ class MemoryTable:
         if not self._open[counted]:
             raise ValueError(f"no connection to {destination} of {service} is open")
         self._open[counted] -= 1
+        there = self._destinations.get(service, {}).get(destination)
+        if counted in self._full and there is not None and _has_room(there, self._open[counted]):
+            self._full.discard(counted)
+            self._tell()
         if not self._open[counted]:
             del self._open[counted]
+
+    def _tell(self) -> None:
+        if self.on_change is not None:
+            self.on_change()
 
     def _service_state(self, key: ServiceKey) -> ServiceState:
         destinations = dict(self._destinations[key])
@@ -135,12 +154,22 @@ class MemoryTable:
             case DeleteService(key):
                 for at in self._destinations.pop(key):
                     del self._total[key, at]
+                    self._full.discard((key, at))
                 del self._services[key]
             case AddDestination(key, destination) | SetDestination(key, destination):
-                self._destinations[key][destination.key] = destination
+                self._set(key, destination)
             case _:
                 del self._destinations[operation.service][operation.key]
                 del self._total[operation.service, operation.key]
+                self._full.discard((operation.service, operation.key))
+
+    def _set(self, key: ServiceKey, destination: Destination) -> None:
+        """Put a destination's settings in place. A higher threshold, or none, lets connections in (ip_vs_ctl.c)."""
+        before = self._destinations[key].get(destination.key)
+        limit = destination.upper_threshold
+        if before is None or not limit or limit > before.upper_threshold:
+            self._full.discard((key, destination.key))
+        self._destinations[key][destination.key] = destination
 
 
 def _bad_service(service: VirtualService) -> int:
@@ -151,6 +180,13 @@ def _bad_service(service: VirtualService) -> int:
     if service.key.family is Family.IPV6 and prefix is not None and not 1 <= prefix <= 128:
         return errno.EINVAL
     return 0
+
+
+def _has_room(destination: Destination, connections: int) -> bool:
+    """Say whether a full destination gets connections again after one has ended (ip_vs_unbind_dest)."""
+    if destination.lower_threshold:
+        return connections < destination.lower_threshold
+    return connections * 4 < destination.upper_threshold * 3
 
 
 def _is_unicast(address: str) -> bool:
