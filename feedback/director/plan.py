@@ -117,6 +117,13 @@ def _settings(service: VirtualService) -> str:
     return f"{service.key} {service.scheduler}{persistence}{one_packet}"
 
 
+def _limit(destination: Destination) -> str:
+    if not destination.upper_threshold:
+        return "no limit of connections"
+    lower = f", lower {destination.lower_threshold}" if destination.lower_threshold else ""
+    return f"connections upper {destination.upper_threshold}{lower}"
+
+
 def _changes(after: Destination, before: Destination | None) -> str:
     changes = []
     if before is None:
@@ -129,5 +136,5 @@ def _changes(after: Destination, before: Destination | None) -> str:
         after.upper_threshold,
         after.lower_threshold,
     ):
-        changes.append(f"thresholds {after.lower_threshold} to {after.upper_threshold}")
+        changes.append(_limit(after))
     return ", ".join(changes)

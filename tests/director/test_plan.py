@@ -35,6 +35,7 @@ WEB = ServiceKey.at(Transport.TCP, Endpoint("192.0.2.10", 80))
 MAIL = ServiceKey.at(Transport.TCP, Endpoint("2001:db8::10", 25))
 MARK = ServiceKey.marked(7, Family.IPV4)
 RS1, RS2, RS3 = (Endpoint(f"10.2.0.{number}", 8080) for number in (11, 12, 13))
+LIMITED = Destination(RS1, Forwarding.MASQUERADE, 100, upper_threshold=9)
 
 
 def at(key: Endpoint, weight: int = 100) -> Destination:
@@ -149,9 +150,11 @@ def test_settings_that_mean_the_same_are_no_difference(
         (
             SetDestination(WEB, Destination(RS1, Forwarding.DIRECT, 5, 9, 7)),
             at(RS1),
-            "rs1 in web: weight 100 to 5, forwarding direct, thresholds 7 to 9",
+            "rs1 in web: weight 100 to 5, forwarding direct, connections upper 9, lower 7",
         ),
         (SetDestination(WEB, Destination(RS1, Forwarding.TUNNEL, 100)), at(RS1), "rs1 in web: forwarding tunnel"),
+        (SetDestination(WEB, LIMITED), at(RS1), "rs1 in web: connections upper 9"),
+        (SetDestination(WEB, at(RS1)), LIMITED, "rs1 in web: no limit of connections"),
         (DeleteDestination(WEB, RS1), at(RS1), "rs1 removed from web"),
     ],
 )
@@ -159,10 +162,16 @@ def test_every_operation_has_words(operation: Operation, before: Destination | N
     assert describe(operation, "web", "rs1", before) == words
 
 
+def test_changed_thresholds_are_one_change_in_place() -> None:
+    before, after = web(at(RS1), at(RS2)), web(LIMITED, at(RS2))
+    assert plan(after, before, {WEB}) == (SetDestination(WEB, LIMITED),)
+    assert plan(before, after, {WEB}) == (SetDestination(WEB, at(RS1)),)
+
+
 def destinations(family: Family) -> st.SearchStrategy[dict[Endpoint, Destination]]:
     prefix = "2001:db8:2::" if family is Family.IPV6 else "10.2.0."
     keys = st.builds(lambda number: Endpoint(f"{prefix}{number}", 80), st.integers(1, 5))
-    made = st.builds(Destination, keys, st.sampled_from(Forwarding), st.integers(0, 3))
+    made = st.builds(Destination, keys, st.sampled_from(Forwarding), st.integers(0, 3), st.sampled_from([0, 9]))
     return st.lists(made, max_size=5).map(lambda each: {one.key: one for one in each})
 
 
