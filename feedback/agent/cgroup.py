@@ -12,3 +12,9 @@ ROOT = "/sys/fs/cgroup"
 def cgroup_directory(group: str | None) -> str:
     """Return the directory of a group named by its path, like `/system.slice/nginx.service`; None is the root."""
     return ROOT if group is None else f"{ROOT}/{group.strip('/')}"
+
+
+def lineage(group: str | None) -> tuple[str, ...]:
+    """Return the directories of a group and of all around it, the root last: each one's limits bind it."""
+    parts = [part for part in (group or "").split("/") if part]
+    return tuple("/".join((ROOT, *parts[:length])) for length in range(len(parts), -1, -1))

@@ -53,8 +53,3 @@ class KeptFile:
     def _failed(self, error: OSError) -> SourceError:
         self.close()
         return SourceError(f"can't read {self.path}: {error.strerror or error}")
-
-
-def kept_if_there(path: str) -> KeptFile | None:
-    """Return the file when there is one at `path`."""
-    return KeptFile(path) if os.path.exists(path) else None  # noqa: PTH110 - pathlib costs the agent memory

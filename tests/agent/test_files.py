@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from feedback.agent.files import PIECE_BYTES, KeptFile, kept_if_there
+from feedback.agent.files import PIECE_BYTES, KeptFile
 from feedback.agent.source import SourceError
 
 
@@ -49,11 +49,3 @@ def test_after_an_error_the_file_is_opened_anew(tmp_path: Path) -> None:
     path.rmdir()
     path.write_text("one")
     assert file.read() == b"one"
-
-
-def test_a_file_is_kept_only_if_it_is_there(tmp_path: Path) -> None:
-    assert kept_if_there(str(tmp_path / "file")) is None
-    (tmp_path / "file").write_text("1")
-    kept = kept_if_there(str(tmp_path / "file"))
-    assert kept is not None
-    assert kept.read() == b"1"

@@ -1,11 +1,12 @@
 """CPU time in use, of all cores or of the quota."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
 
-from feedback.agent.cgroup import cgroup_directory
-from feedback.agent.files import KeptFile, kept_if_there
+from feedback.agent.files import KeptFile
+from feedback.agent.group_limits import GroupLimits
 from feedback.agent.source import Sample, Source, SourceError
 from feedback.agent.text import limit, number, value
 from feedback.agent.window import Span, Window
@@ -31,28 +32,36 @@ class CpuSource(Source, name="cpu"):
     """CPU time in use since the last sample: of all cores, or where a cgroup has a quota, of the quota.
 
     Waiting for disks counts as idle: the core is free to do other work. Time that a hypervisor gave to others
-    (steal) counts as used: it can't be had.
+    (steal) counts as used: it can't be had. Of several quotas, a group's and those around it, the tightest decides.
     """
 
     cgroup: Annotated[str | None, "control group whose quota and use count, by default the container's"] = None
 
     def __post_init__(self) -> None:
-        directory = cgroup_directory(self.cgroup)
         self._stat = KeptFile(STAT)
-        self._quota = kept_if_there(f"{directory}/cpu.max")
-        self._used = KeptFile(f"{directory}/cpu.stat")
+        self._quotas = GroupLimits(self.cgroup, "cpu.max", "cpu.stat")
         self._window = Window(self._read)
 
     async def sample(self) -> Sample:
         """Return the busy share."""
-        return Sample(busy_ratio(await self._window.span()))
+        return Sample(tightest_ratio(await self._window.span()))
 
-    def _read(self) -> CpuTime | Quota:
-        if self._quota is not None:
-            cores = parse_quota(self._quota.read())
-            if cores is not None:
-                return Quota(parse_used(self._used.read()), cores)
-        return parse_stat(self._stat.read())
+    def _read(self) -> Mapping[str, CpuTime | Quota]:
+        """Return what the groups with a quota have used, by their directories, or else what the host has."""
+        quotas = {
+            directory: Quota(parse_used(used), cores)
+            for directory, (quota, used) in self._quotas.read().items()
+            if (cores := parse_quota(quota)) is not None
+        }
+        return quotas or {STAT: parse_stat(self._stat.read())}
+
+
+def tightest_ratio(span: Span[Mapping[str, CpuTime | Quota]]) -> float:
+    """Return the largest busy share, of the groups whose quota was there at both readings."""
+    both = span.before.keys() & span.after.keys()
+    if not both:
+        raise SourceError("a CPU quota was set or lifted just now")
+    return max(busy_ratio(Span(span.before[name], span.after[name], span.seconds)) for name in both)
 
 
 def busy_ratio(span: Span[CpuTime | Quota]) -> float:

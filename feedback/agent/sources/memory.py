@@ -4,8 +4,8 @@ from typing import Annotated
 
 import msgspec
 
-from feedback.agent.cgroup import cgroup_directory
-from feedback.agent.files import KeptFile, kept_if_there
+from feedback.agent.files import KeptFile
+from feedback.agent.group_limits import GroupLimits
 from feedback.agent.source import Sample, Source, SourceError
 from feedback.agent.text import limit, optional_value, value
 
@@ -24,39 +24,41 @@ class Memory(msgspec.Struct, frozen=True):
 class MemorySource(Source, name="memory"):
     """Memory that is not available, as a share of all of it, or where a cgroup has a limit, of the limit.
 
-    Available is more than free: the kernel gives file cache back as soon as a program asks.
+    Available is more than free: the kernel gives file cache back as soon as a program asks. Of several limits, a
+    group's and those around it, the tightest decides.
     """
 
     swap: Annotated[bool, "count swap as memory: in use and total of both together"] = False
     cgroup: Annotated[str | None, "control group whose limit and use count, by default the container's"] = None
 
     def __post_init__(self) -> None:
-        directory = cgroup_directory(self.cgroup)
+        swap = ("memory.swap.max", "memory.swap.current") if self.swap else ()
         self._meminfo = KeptFile(MEMINFO)
-        self._max = kept_if_there(f"{directory}/memory.max")
-        self._current = KeptFile(f"{directory}/memory.current")
-        self._stat = KeptFile(f"{directory}/memory.stat")
-        self._swap_max = kept_if_there(f"{directory}/memory.swap.max")
-        self._swap_current = KeptFile(f"{directory}/memory.swap.current")
+        self._limits = GroupLimits(self.cgroup, "memory.max", "memory.current", "memory.stat", *swap)
 
     async def sample(self) -> Sample:
         """Return the share in use."""
-        memory = parse_meminfo(self._meminfo.read())
-        if self._max is not None:
-            most = limit(self._max.read(), "memory.max")
-            if most is not None and most < memory.total:
-                memory = self._limited(memory, most)
-        return Sample(used_ratio(memory, swap=self.swap))
+        host = parse_meminfo(self._meminfo.read())
+        groups = [
+            group for texts in self._limits.read().values() if (group := limited(host, *texts)).total < host.total
+        ]
+        return Sample(max(used_ratio(memory, swap=self.swap) for memory in groups or [host]))
 
-    def _limited(self, host: Memory, most: int) -> Memory:
-        """Return the group's memory, whose limit is `most`."""
-        current = whole(self._current.read(), "memory.current")
-        available = most - current + parse_reclaimable(self._stat.read())
-        if not self.swap or self._swap_max is None:
-            return Memory(most, available)
-        swap_most = limit(self._swap_max.read(), "memory.swap.max")
-        swap_total = host.swap_total if swap_most is None else min(swap_most, host.swap_total)
-        return Memory(most, available, swap_total, swap_total - whole(self._swap_current.read(), "memory.swap.current"))
+
+def limited(  # noqa: PLR0917 - the texts of a group's files, in their order
+    host: Memory, most: bytes, current: bytes, stat: bytes, swap_most: bytes = b"", swap_current: bytes = b""
+) -> Memory:
+    """Return the memory of a group with a limit, from its files: memory.max, .current, .stat, .swap.max, .swap.current.
+
+    Without the last two, which a kernel without accounting of swap does not have, the group has no swap.
+    """
+    total = whole(most, "memory.max")
+    available = total - whole(current, "memory.current") + parse_reclaimable(stat)
+    if not swap_most:
+        return Memory(total, available)
+    swap_limit = limit(swap_most, "memory.swap.max")
+    swap_total = host.swap_total if swap_limit is None else min(swap_limit, host.swap_total)
+    return Memory(total, available, swap_total, swap_total - whole(swap_current, "memory.swap.current"))
 
 
 def used_ratio(memory: Memory, *, swap: bool) -> float:

@@ -4,11 +4,11 @@ from typing import Annotated
 
 import msgspec
 
-from feedback.agent.cgroup import cgroup_directory
-from feedback.agent.files import KeptFile, kept_if_there
+from feedback.agent.files import KeptFile
+from feedback.agent.group_limits import GroupLimits
 from feedback.agent.pids import pids_by_name
 from feedback.agent.source import Sample, Source, SourceError
-from feedback.agent.text import limit, number
+from feedback.agent.text import number
 
 LOADAVG = "/proc/loadavg"
 PID_MAX = "/proc/sys/kernel/pid_max"
@@ -38,11 +38,9 @@ class ProcessesSource(Source, name="processes"):
             raise ValueError("limit: goes with process, and process with limit")
         if self.process == "":
             raise ValueError("process: must name a process, like nginx")
-        directory = cgroup_directory(self.cgroup)
         self._loadavg = KeptFile(LOADAVG)
         self._limits = (KeptFile(PID_MAX), KeptFile(THREADS_MAX))
-        self._group_max = kept_if_there(f"{directory}/pids.max")
-        self._group_current = KeptFile(f"{directory}/pids.current")
+        self._groups = GroupLimits(self.cgroup, "pids.max", "pids.current")
 
     async def sample(self) -> Sample:
         """Return the largest share in use."""
@@ -55,11 +53,12 @@ class ProcessesSource(Source, name="processes"):
         return parse_threads(self._loadavg.read()) / max(1, most)
 
     def _group_ratio(self) -> float:
-        """Return the share of the group's limit in use, 0 where it has none."""
-        most = None if self._group_max is None else limit(self._group_max.read(), "pids.max")
-        if most is None:
-            return 0.0
-        return number(self._group_current.read().strip(), "pids.current") / max(1, most)
+        """Return the largest share of a group's limit in use, 0 where there is none."""
+        shares = [
+            number(current.strip(), "pids.current") / max(1, number(most.strip(), "pids.max"))
+            for most, current in self._groups.read().values()
+        ]
+        return max(shares, default=0.0)
 
 
 def parse_threads(data: bytes) -> int:

@@ -2,11 +2,10 @@
 
 from typing import Annotated
 
-from feedback.agent.cgroup import cgroup_directory
-from feedback.agent.files import KeptFile, kept_if_there
+from feedback.agent.files import KeptFile
+from feedback.agent.group_limits import GroupLimits
 from feedback.agent.source import Sample, Source
-from feedback.agent.sources.memory import MEMINFO, parse_meminfo
-from feedback.agent.text import limit
+from feedback.agent.sources.memory import MEMINFO, parse_meminfo, whole
 
 
 class SwapSource(Source, name="swap"):
@@ -23,19 +22,18 @@ class SwapSource(Source, name="swap"):
     cgroup: Annotated[str | None, "control group whose limit and use count, by default the container's"] = None
 
     def __post_init__(self) -> None:
-        directory = cgroup_directory(self.cgroup)
         self._meminfo = KeptFile(MEMINFO)
-        self._max = kept_if_there(f"{directory}/memory.swap.max")
-        self._current = KeptFile(f"{directory}/memory.swap.current")
+        self._limits = GroupLimits(self.cgroup, "memory.swap.max", "memory.swap.current")
 
     async def sample(self) -> Sample:
         """Return the share in use."""
-        memory = parse_meminfo(self._meminfo.read())
-        used, total = memory.swap_total - memory.swap_free, memory.swap_total
-        most = None if self._max is None else limit(self._max.read(), "memory.swap.max")
-        if most is not None and most < total:
-            used, total = limit(self._current.read(), "memory.swap.current") or 0, most
-        return Sample(used_ratio(used, total))
+        host = parse_meminfo(self._meminfo.read())
+        groups = [
+            used_ratio(whole(current, "memory.swap.current"), most)
+            for limit, current in self._limits.read().values()
+            if (most := whole(limit, "memory.swap.max")) < host.swap_total
+        ]
+        return Sample(max(groups, default=used_ratio(host.swap_total - host.swap_free, host.swap_total)))
 
 
 def used_ratio(used: int, total: int) -> float:

@@ -1,12 +1,22 @@
 import contextlib
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feedback.agent.cgroup import cgroup_directory
+from feedback.agent.cgroup import cgroup_directory, lineage
 from feedback.agent.source import SourceError
-from feedback.agent.sources.cpu import CpuSource, CpuTime, Quota, busy_ratio, parse_quota, parse_stat, parse_used
+from feedback.agent.sources.cpu import (
+    CpuSource,
+    CpuTime,
+    Quota,
+    busy_ratio,
+    parse_quota,
+    parse_stat,
+    parse_used,
+    tightest_ratio,
+)
 from feedback.agent.window import Span
 
 STAT = b"cpu  100 20 30 1000 50 5 6 7 40 3\ncpu0 50 10 15 500 25 2 3 3 20 1\nintr 12345\n"
@@ -67,9 +77,18 @@ def test_a_quota_that_was_raised_counts_at_once() -> None:
 
 
 def test_between_a_host_and_a_quota_there_is_no_rate() -> None:
+    lifted: Span[Mapping[str, CpuTime | Quota]] = Span({"/proc/stat": CpuTime(1, 2)}, {"/web": Quota(4, 3.0)}, 2.0)
+    with pytest.raises(SourceError, match="a CPU quota was set or lifted just now"):
+        tightest_ratio(lifted)
     span: Span[CpuTime | Quota] = Span(CpuTime(1, 2), Quota(4_000_000, 3.0), 2.0)
     with pytest.raises(SourceError, match="a CPU quota was set or lifted just now"):
         busy_ratio(span)
+
+
+def test_of_several_quotas_the_tightest_decides() -> None:
+    before: Mapping[str, CpuTime | Quota] = {"/web": Quota(0, 4.0), "/web/nginx": Quota(0, 2.0), "/new": Quota(0, 0.1)}
+    after = {"/web": Quota(3_000_000, 4.0), "/web/nginx": Quota(1_000_000, 2.0)}
+    assert tightest_ratio(Span(before, after, 1.0)) == 0.75
 
 
 @given(counts, counts, counts, counts, st.floats(min_value=1e-9, max_value=1e6))
@@ -90,6 +109,11 @@ def test_any_bytes_are_values_or_one_named_error(data: bytes) -> None:
 def test_a_group_is_named_by_its_path() -> None:
     assert cgroup_directory(None) == "/sys/fs/cgroup"
     assert cgroup_directory("/system.slice/nginx.service") == "/sys/fs/cgroup/system.slice/nginx.service"
+
+
+def test_the_limits_of_a_group_are_its_own_and_those_of_all_around_it() -> None:
+    assert lineage(None) == lineage("/") == ("/sys/fs/cgroup",)
+    assert lineage("/a.slice/b/") == ("/sys/fs/cgroup/a.slice/b", "/sys/fs/cgroup/a.slice", "/sys/fs/cgroup")
 
 
 @pytest.mark.loopback
