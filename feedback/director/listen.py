@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import resource
+import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import cast
 
 import msgspec
@@ -15,11 +17,13 @@ from feedback.director.door import Door
 from feedback.errors import FeedbackError
 from feedback.model import Endpoint
 
+log = logging.getLogger(__name__)
+
 IDLE_SECONDS = 30.0
 SHUTDOWN_SECONDS = 2.0
 BACKLOG = 1024
 HANDSHAKE_SECONDS = 5.0
-TLS_SHUTDOWN_SECONDS = 1.0
+ACCEPT_AGAIN_SECONDS = 0.5
 
 Refused = Callable[[str, str], None]
 """Is told of a handshake that failed: the address it came from, and why."""
@@ -47,133 +51,105 @@ async def serving(
     await runner.setup()
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(runner.cleanup)
+        given = [one if isinstance(one, Listener) else Listener(one) for one in listeners]
+        sockets = [stack.enter_context(_listen(listener.where)) for listener in given]
         hall = _Hall(cast("web.Server", runner.server), refused)  # there since the set-up
-        stack.callback(hall.close)
-        servers = []
-        for one in listeners:
-            listener = one if isinstance(one, Listener) else Listener(one)
-            servers.append(await _listen(hall, listener))
-            stack.callback(servers[-1].close)
-        yield Endpoint(*servers[0].sockets[0].getsockname()[:2])
+        stack.push_async_callback(hall.close)
+        for listening, listener in zip(sockets, given, strict=True):
+            hall.open(listening, listener)
+        yield Endpoint(*sockets[0].getsockname()[:2])
 
 
-async def _listen(hall: "_Hall", listener: Listener) -> asyncio.Server:
-    where = listener.where
+def _listen(where: Endpoint) -> socket.socket:
+    family = socket.AF_INET6 if ":" in where.address else socket.AF_INET
     try:
-        return await asyncio.get_running_loop().create_server(
-            lambda: _Arrival(hall, listener.context),
-            where.address,
-            where.port,
-            backlog=BACKLOG,
-            reuse_address=True,
-            reuse_port=False,
-        )
+        listening = socket.create_server((where.address, where.port), family=family, backlog=BACKLOG)
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else str(error)
         raise FeedbackError(f"can't listen on {where}: {why}") from None
+    listening.setblocking(False)
+    return listening
 
 
 class _Hall:
-    """What the connections of all listeners share."""
+    """What the connections of all listeners share.
+
+    Connections are accepted here and not by the event loop, so that one is counted, and may be sent away, before a byte
+    of TLS is spoken with it.
+    """
 
     def __init__(self, serve: web.Server, refused: Refused) -> None:
-        self.door = Door(resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
-        self.refused = refused
-        self.handshakes: set[asyncio.Task[None]] = set()
+        self._door = Door(resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+        self._refused = refused
         self._serve = serve
+        self._tasks: set[asyncio.Task[None]] = set()
         self._addresses: dict[web.RequestHandler, str] = {}
         self._lost = serve.connection_lost
-        vars(serve)["connection_lost"] = self._leave  # aiohttp tells its server alone of a connection's end
+        vars(serve)["connection_lost"] = self._end  # aiohttp tells its server alone of a connection's end
 
-    def admit(self, transport: asyncio.Transport, address: str) -> web.RequestHandler:
-        """Let aiohttp serve a connection from here on."""
+    def open(self, listening: socket.socket, listener: Listener) -> None:
+        """Accept connections there from now on."""
+        self._start(self._accept(listening, listener.context), f"accept on {listener.where}")
+
+    async def close(self) -> None:
+        """Accept no more, and end the handshakes that are going on."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _start(self, work: Coroutine[None, None, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _accept(self, listening: socket.socket, context: ssl.SSLContext | None) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connected, peer = await loop.sock_accept(listening)
+            except ConnectionError:  # it has gone already
+                continue
+            except OSError as error:  # no file descriptor or no memory is left: those who wait may have one later
+                log.warning("can't accept connections: %s", os.strerror(error.errno or 0))
+                await asyncio.sleep(ACCEPT_AGAIN_SECONDS)
+                continue
+            address = peer[0]
+            if not self._door.enter(address):
+                connected.close()
+            elif context is not None and not self._door.begin(address, loop.time()):
+                self._door.leave(address)
+                connected.close()
+            else:
+                self._start(self._serve_one(connected, address, context), f"connection from {address}")
+
+    async def _serve_one(self, connected: socket.socket, address: str, context: ssl.SSLContext | None) -> None:
+        """Hand a connection to aiohttp, once it has spoken TLS where it must."""
         handler = self._serve()
         self._addresses[handler] = address
-        transport.set_protocol(handler)
-        handler.connection_made(transport)
-        return handler
-
-    def close(self) -> None:
-        """End the handshakes that are going on."""
-        for task in self.handshakes:
-            task.cancel()
-
-    def _leave(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
-        self._lost(handler, exc)
-        address = self._addresses.pop(handler, None)
-        if address is not None:
-            self.door.leave(address)
-
-
-class _Arrival(asyncio.Protocol):
-    """A connection that has just come: it is sent away, served, or served once it has spoken TLS."""
-
-    def __init__(self, hall: _Hall, context: ssl.SSLContext | None) -> None:
-        self._hall = hall
-        self._context = context
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Decide, before a byte is read."""
-        arrived = cast("asyncio.Transport", transport)
-        peer = arrived.get_extra_info("peername")  # None where it has gone already
-        address = peer[0] if peer else ""
-        if not self._hall.door.enter(address):
-            arrived.abort()
-        elif self._context is None:
-            self._hall.admit(arrived, address)
-        elif not self._hall.door.begin(address, asyncio.get_running_loop().time()):
-            self._hall.door.leave(address)
-            arrived.abort()
-        else:
-            arrived.pause_reading()
-            task = asyncio.create_task(self._shake_hands(arrived, address, self._context), name=f"TLS with {address}")
-            self._hall.handshakes.add(task)
-            task.add_done_callback(self._hall.handshakes.discard)
-
-    async def _shake_hands(self, arrived: asyncio.Transport, address: str, context: ssl.SSLContext) -> None:
-        early = _Early()
-        secured = None
+        deadline = None if context is None else HANDSHAKE_SECONDS
         try:
-            secured = await asyncio.get_running_loop().start_tls(
-                arrived,
-                early,
-                context,
-                server_side=True,
-                ssl_handshake_timeout=HANDSHAKE_SECONDS,
-                ssl_shutdown_timeout=TLS_SHUTDOWN_SECONDS,
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: handler, connected, ssl=context, ssl_handshake_timeout=deadline
             )
         except OSError as error:
-            self._hall.refused(address, words_of(error))
+            self._leave(handler)
+            self._refused(address, words_of(error))
+        except BaseException:
+            self._leave(handler)
+            raise
         finally:
-            self._hall.door.end(address)
-            if secured is None:
-                self._hall.door.leave(address)
-                arrived.abort()
-        if secured is not None:
-            early.go_on(self._hall.admit(secured, address))
+            if context is not None:
+                self._door.end(address)
 
+    def _end(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
+        self._lost(handler, exc)
+        self._leave(handler)
 
-class _Early(asyncio.Protocol):
-    """Keeps what comes between the end of a handshake and the begin of service: one record or two, or the end."""
-
-    def __init__(self) -> None:
-        self._data = bytearray()
-        self._lost = False
-
-    def data_received(self, data: bytes) -> None:
-        """Keep it."""
-        self._data += data
-
-    def connection_lost(self, _: Exception | None) -> None:
-        """Keep that, too."""
-        self._lost = True
-
-    def go_on(self, handler: asyncio.Protocol) -> None:
-        """Hand everything over."""
-        if self._data:
-            handler.data_received(bytes(self._data))
-        if self._lost:
-            handler.connection_lost(None)
+    def _leave(self, handler: web.RequestHandler) -> None:
+        """Count a connection out, once."""
+        address = self._addresses.pop(handler, None)
+        if address is not None:
+            self._door.leave(address)
 
 
 def words_of(error: OSError) -> str:
