@@ -149,15 +149,18 @@ class Trial:
         self.cluster = FluidCluster(case.scenario(), made)
         self._load_ratio = case.load_ratio
 
-    def findings(self) -> Iterator[str]:
-        """Yield what is wrong."""
-        case = self._case
-        for step in range(case.disturbed_steps):
+    def disturbed(self) -> Iterator[str]:
+        """Let everything happen; yield weights that are wrong meanwhile."""
+        for step in range(self._case.disturbed_steps):
             self._happen(step)
-            yield from self._step(self._random.uniform(0.1, 3.0) if case.uneven_steps else 1.0)
+            yield from self._step(self._random.uniform(0.1, 3.0) if self._case.uneven_steps else 1.0)
+
+    def findings(self) -> Iterator[str]:
+        """Let everything happen, and then nothing for long; yield what is wrong."""
+        yield from self.disturbed()
         self.cluster.hush()
-        path, seconds = [], case.calm_step_seconds()
-        for _ in range(round(case.calm_seconds() / seconds)):
+        path, seconds = [], self._case.calm_step_seconds()
+        for _ in range(round(self._case.calm_seconds() / seconds)):
             yield from self._step(seconds)
             path.append(self.cluster.weights())
         yield from turns(path[-round(len(path) * STILL_SHARE) :])
