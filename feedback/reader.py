@@ -5,8 +5,6 @@ left. `complete` raises them together at the end.
 """
 
 import contextlib
-import difflib
-import json
 import math
 import types
 import typing
@@ -258,6 +256,8 @@ def _read_fields(cls: type, node: Node, problems: Problems, beside: type | None)
 
 
 def _unknown_key(key: str, known: Sequence[str]) -> str:
+    import difflib  # noqa: PLC0415 - only for what is wrong
+
     close = difflib.get_close_matches(key, known, n=1)
     if close:
         return f"unknown key; did you mean {close[0]}?"
@@ -272,5 +272,7 @@ def _show(node: Node) -> str:
     """Write a value into a sentence, shortened."""
     if isinstance(node.value, dict | tuple):
         return "a mapping" if isinstance(node.value, dict) else "a list"
+    import json  # noqa: PLC0415 - only for what is wrong
+
     text = json.dumps(node.value, ensure_ascii=False)
     return text if len(text) <= 60 else f"{text[:59]}…"

@@ -193,6 +193,7 @@ ROOMS: Mapping[str, Room] = {
             "feedback.agent.control",
             "feedback.agent.enrol",
             "feedback.agent.files",
+            "feedback.agent.elsewhere",
             "feedback.agent.group_limits",
             "feedback.agent.http",
             "feedback.agent.inotify",
@@ -218,7 +219,7 @@ ROOMS: Mapping[str, Room] = {
             "feedback.agent.without_tls",
         ),
         rooms=("words", "codecs"),
-        libraries=("msgspec",),
+        libraries=("msgspec", "psutil"),
     ),
     "pki": Room(  # the director's own certificate authority
         pure=("feedback.pki", "feedback.pki.register", "feedback.pki.validity"),

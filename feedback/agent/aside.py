@@ -1,13 +1,15 @@
 """Calls that may hang for ever in the kernel, like those on a network file system whose server is gone."""
 
-import asyncio
 import contextlib
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from feedback.agent.source import SourceError
+
+if TYPE_CHECKING:  # see feedback.agent.without_tls
+    import asyncio
 
 ResultT = TypeVar("ResultT")
 
@@ -28,13 +30,15 @@ class Aside(Generic[ResultT]):
         """Return what the function returns, or raise what it raises. Raises SourceError while an earlier call hangs."""
         if self._running:
             raise SourceError(f"{self._what} does not answer: a call from before still waits for the kernel")
-        loop = asyncio.get_running_loop()
+        from asyncio import get_running_loop  # noqa: PLC0415 - see feedback.agent.without_tls
+
+        loop = get_running_loop()
         outcome: asyncio.Future[ResultT] = loop.create_future()
         self._running = True
         threading.Thread(target=self._run, args=(loop, outcome), name=self._what, daemon=True).start()
         return await outcome
 
-    def _run(self, loop: asyncio.AbstractEventLoop, outcome: "asyncio.Future[ResultT]") -> None:
+    def _run(self, loop: "asyncio.AbstractEventLoop", outcome: "asyncio.Future[ResultT]") -> None:
         settle: Callable[[], None]
         try:
             settle = partial(_answer, outcome, self._function())

@@ -1,21 +1,23 @@
 """`feedback agent`: report this host's load to the directors, or ask the running agent to drain the host."""
 
+# ruff: noqa: PLC0415 - what runs for weeks imports what it runs: see feedback.agent.without_tls
+
 import argparse
-import asyncio
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from feedback.agent.agent import report_once, run_agent
 from feedback.agent.config import AgentConfig
 from feedback.agent.config_file import load_agent_config
-from feedback.agent.control import Answer, ask
-from feedback.agent.transport import NOT_CONNECTED
-from feedback.enrolment import parse_token
+from feedback.agent.without_tls import import_asyncio_without_tls
 from feedback.errors import ConfigError, FeedbackError
 from feedback.logs import configure_logging
 from feedback.report import Wish
+
+if TYPE_CHECKING:
+    from feedback.agent.control import Answer
 
 DIRECTORY = "/var/lib/feedback/tls"
 MAX_TOKEN = 200
@@ -53,17 +55,28 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.wish is not None:
         return _ask(config, arguments.wish)
     configure_logging("warning" if arguments.once else "info")
-    if arguments.once:
+    if config.tls is None:
+        import_asyncio_without_tls()
+    _run(config, once=arguments.once)
+    return 0
+
+
+def _run(config: AgentConfig, *, once: bool) -> None:
+    import asyncio
+
+    from feedback.agent.agent import report_once, run_agent
+
+    if once:
         report = asyncio.run(report_once(config))
         sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
-        return 0
-    asyncio.run(run_agent(config))
-    return 0
+    else:
+        asyncio.run(run_agent(config))
 
 
 def _enrol(arguments: argparse.Namespace) -> int:
     """Get this host its certificate, and say what to write into agent.yaml."""
-    from feedback.agent.enrol import enrol  # noqa: PLC0415 - once in the life of a host
+    from feedback.agent.enrol import enrol
+    from feedback.enrolment import parse_token
 
     if arguments.director is None or arguments.token is None:
         raise ConfigError("feedback agent enroll needs --director URL and --token TOKEN")
@@ -83,6 +96,9 @@ def _enrol(arguments: argparse.Namespace) -> int:
 
 def _ask(config: AgentConfig, wish: Wish) -> int:
     """Pass the wish on; succeed when a director has accepted it, and none that is connected has not."""
+    from feedback.agent.control import ask
+    from feedback.agent.transport import NOT_CONNECTED
+
     if config.control is None:
         raise FeedbackError(f"{config.name} has no control socket: `control` in its configuration is null")
     answer = ask(config.control, wish)
@@ -92,7 +108,7 @@ def _ask(config: AgentConfig, wish: Wish) -> int:
     return 0
 
 
-def sentence(answer: Answer) -> str:
+def sentence(answer: "Answer") -> str:
     """Return `rs1: drain accepted by 2 of 2 directors`, and what is wrong with each other director."""
     total = len(answer.accepted) + len(answer.missing)
     said = f"{answer.agent}: {answer.wish} accepted by {len(answer.accepted)} of {total} directors"

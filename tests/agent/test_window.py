@@ -23,7 +23,7 @@ def test_a_span_knows_how_long_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     async def note(seconds: float) -> None:
         waited.append(seconds)
 
-    monkeypatch.setattr("feedback.agent.window.asyncio.sleep", note)
+    monkeypatch.setattr("asyncio.sleep", note)
 
     async def main() -> list[float]:
         counter = Window(lambda: 0)

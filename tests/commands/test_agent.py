@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from feedback.agent import control
 from feedback.agent.control import Answer
 from feedback.commands import agent
 from feedback.errors import ConfigError, FeedbackError
@@ -39,7 +40,7 @@ def answer_with(monkeypatch: pytest.MonkeyPatch, answer: Answer) -> list[tuple[s
         asked.append((path, wish))
         return answer
 
-    monkeypatch.setattr(agent, "ask", ask)
+    monkeypatch.setattr(control, "ask", ask)
     return asked
 
 

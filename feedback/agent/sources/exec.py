@@ -1,12 +1,14 @@
 """Any number that a program can print."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from feedback.agent.process import Finished, run
 from feedback.agent.source import Sample, Source, SourceError
 from feedback.perfdata import PerfdataError, Performance, parse_output
+
+if TYPE_CHECKING:  # see feedback.agent.without_tls
+    from feedback.agent.process import Finished
 
 NAGIOS_UNKNOWN = 3
 
@@ -31,11 +33,13 @@ class ExecSource(Source, name="exec"):
 
     async def sample(self) -> Sample:
         """Run the program once."""
+        from feedback.agent.process import run  # noqa: PLC0415 - see feedback.agent.without_tls
+
         finished = await run(self.command)
         return Sample(ratio(interpret(finished, self.label), self.limit))
 
 
-def interpret(finished: Finished, label: str | None) -> Performance:
+def interpret(finished: "Finished", label: str | None) -> Performance:
     """Return the value that a program printed.
 
     A Nagios plugin's statuses 1 (warning) and 2 (critical) are good measurements; other programs must end with 0.
