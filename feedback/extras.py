@@ -1,7 +1,7 @@
 """The extras of the distribution, and what a person is told who lacks one.
 
-The base is the agent's. What the director and the pictures of a simulation need besides is not there without their
-extras, and shows when it is imported.
+The base is the agent's on Linux. What it needs elsewhere, and what the director and the pictures of a simulation need
+besides, is not there without their extras, and shows when it is imported.
 """
 
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ EXTRAS: Mapping[str, frozenset[str]] = {
         {"aiohttp", "asyncssh", "cryptography", "dns", "h2", "prometheus_client", "rich", "uvloop", "wsproto"}
     ),
     "plots": frozenset({"matplotlib"}),
+    "psutil": frozenset({"psutil"}),
 }
 """What each brings: modules, by the names they are imported by."""
 

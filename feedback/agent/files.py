@@ -1,6 +1,7 @@
 """Files of /proc and /sys: opened once, read from their start every time."""
 
 import os
+import sys
 
 from feedback.agent.source import SourceError
 
@@ -53,3 +54,8 @@ class KeptFile:
     def _failed(self, error: OSError) -> SourceError:
         self.close()
         return SourceError(f"can't read {self.path}: {error.strerror or error}")
+
+
+def has_proc() -> bool:
+    """Tell whether this is Linux, whose files say everything. Elsewhere `feedback.agent.elsewhere` is asked."""
+    return sys.platform == "linux"

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 
-from feedback.agent.files import KeptFile
+from feedback.agent.files import KeptFile, has_proc
 from feedback.agent.group_limits import GroupLimits
 from feedback.agent.source import Sample, Source, SourceError
 from feedback.agent.text import limit, number, value
@@ -53,7 +53,14 @@ class CpuSource(Source, name="cpu"):
             for directory, (quota, used) in self._quotas.read().items()
             if (cores := parse_quota(quota)) is not None
         }
-        return quotas or {STAT: parse_stat(self._stat.read())}
+        return quotas or {STAT: self._read_host()}
+
+    def _read_host(self) -> CpuTime:
+        if has_proc():
+            return parse_stat(self._stat.read())
+        from feedback.agent import elsewhere  # noqa: PLC0415 - Linux needs none of it
+
+        return elsewhere.cpu_time()
 
 
 def tightest_ratio(span: Span[Mapping[str, CpuTime | Quota]]) -> float:

@@ -3,7 +3,7 @@
 import math
 import os
 
-from feedback.agent.files import KeptFile
+from feedback.agent.files import KeptFile, has_proc
 from feedback.agent.source import Sample, Source, SourceError
 
 LOADAVG = "/proc/loadavg"
@@ -21,7 +21,14 @@ class LoadSource(Source, name="load"):
 
     async def sample(self) -> Sample:
         """Return runnable and waiting tasks per CPU."""
-        return Sample(parse_loadavg(self._file.read()) / self._cpus)
+        return Sample(self._read() / self._cpus)
+
+    def _read(self) -> float:
+        if has_proc():
+            return parse_loadavg(self._file.read())
+        from feedback.agent import elsewhere  # noqa: PLC0415 - Linux needs none of it
+
+        return elsewhere.load_average()
 
 
 def parse_loadavg(data: bytes) -> float:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 
-from feedback.agent.files import KeptFile
+from feedback.agent.files import KeptFile, has_proc
 from feedback.agent.group_limits import GroupLimits
 from feedback.agent.source import Sample, Source, SourceError
 from feedback.agent.text import limit, optional_value, value
@@ -38,11 +38,20 @@ class MemorySource(Source, name="memory"):
 
     async def sample(self) -> Sample:
         """Return the share in use."""
-        host = parse_meminfo(self._meminfo.read())
+        host = read_host(self._meminfo)
         groups = [
             group for texts in self._limits.read().values() if (group := limited(host, *texts)).total < host.total
         ]
         return Sample(max(used_ratio(memory, swap=self.swap) for memory in groups or [host]))
+
+
+def read_host(meminfo: KeptFile) -> Memory:
+    """Return the host's memory, from /proc/meminfo or what a system has instead."""
+    if has_proc():
+        return parse_meminfo(meminfo.read())
+    from feedback.agent import elsewhere  # noqa: PLC0415 - Linux needs none of it
+
+    return elsewhere.memory()
 
 
 def limited(  # noqa: PLR0917 - the texts of a group's files, in their order

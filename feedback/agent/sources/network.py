@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from feedback.agent.files import KeptFile
+from feedback.agent.files import KeptFile, has_proc
 from feedback.agent.source import Sample, Source, SourceError
 from feedback.agent.text import number
 from feedback.agent.window import Span, Window
@@ -54,7 +54,7 @@ class NetworkSource(Source, name="network"):
         self._dev = KeptFile(DEV)
         self._route = KeptFile(ROUTE)
         self._speeds: dict[str, KeptFile] = {}
-        self._window: Window[Mapping[str, Traffic]] = Window(lambda: parse_dev(self._dev.read_table()))
+        self._window: Window[Mapping[str, Traffic]] = Window(self._read)
 
     async def sample(self) -> Sample:
         """Return the share of the capacity in use."""
@@ -63,19 +63,33 @@ class NetworkSource(Source, name="network"):
         bits_per_second = rate(span, interface)
         return Sample(bits_per_second / (self.capacity or self._speed(interface)))
 
+    def _read(self) -> Mapping[str, Traffic]:
+        if has_proc():
+            return parse_dev(self._dev.read_table())
+        from feedback.agent import elsewhere  # noqa: PLC0415 - Linux needs none of it
+
+        return elsewhere.traffic()
+
     def _default(self, span: Span[Mapping[str, Traffic]]) -> str:
-        return parse_default_route(self._route.read()) or busiest(span)
+        return (parse_default_route(self._route.read()) if has_proc() else None) or busiest(span)
 
     def _speed(self, interface: str) -> float:
         """Return the link's speed in bits per second. It may change, so it is read each time."""
-        if interface not in self._speeds:
-            self._speeds = {interface: KeptFile(f"/sys/class/net/{interface}/speed")}
         try:
-            return parse_speed(self._speeds[interface].read())
+            return self._read_speed(interface)
         except SourceError:
             raise SourceError(
                 f"the speed of {interface} is not known: give its capacity, like `capacity: 1Gbit`"
             ) from None
+
+    def _read_speed(self, interface: str) -> float:
+        if not has_proc():
+            from feedback.agent import elsewhere  # noqa: PLC0415 - Linux needs none of it
+
+            return elsewhere.bits_per_second(interface)
+        if interface not in self._speeds:
+            self._speeds = {interface: KeptFile(f"/sys/class/net/{interface}/speed")}
+        return parse_speed(self._speeds[interface].read())
 
 
 def rate(span: Span[Mapping[str, Traffic]], interface: str) -> float:

@@ -5,7 +5,7 @@ from typing import Annotated
 from feedback.agent.files import KeptFile
 from feedback.agent.group_limits import GroupLimits
 from feedback.agent.source import Sample, Source
-from feedback.agent.sources.memory import MEMINFO, parse_meminfo, whole
+from feedback.agent.sources.memory import MEMINFO, read_host, whole
 
 
 class SwapSource(Source, name="swap"):
@@ -27,7 +27,7 @@ class SwapSource(Source, name="swap"):
 
     async def sample(self) -> Sample:
         """Return the share in use."""
-        host = parse_meminfo(self._meminfo.read())
+        host = read_host(self._meminfo)
         groups = [
             used_ratio(whole(current, "memory.swap.current"), most)
             for limit, current in self._limits.read().values()
