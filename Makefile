@@ -9,6 +9,8 @@ ARGS ?=
 LAB := linux.uml:user-mode-linux tcc:tcc modprobe:kmod ip:iproute2 tc:iproute2 ipvsadm:ipvsadm
 # PostgreSQL's server is not on PATH, but in a directory of its version
 POSTGRES := $(lastword postgres $(wildcard /usr/lib/postgresql/*/bin/postgres))
+# and PHP's pool manager has its version in its name
+PHP_FPM := $(lastword php-fpm $(wildcard /usr/sbin/php-fpm*))
 PEERS := nginx:nginx-light haproxy:haproxy openssl:openssl \
 	postfix:postfix /usr/lib/dovecot/lmtp:dovecot-lmtpd /usr/lib/dovecot/submission:dovecot-submissiond \
 	/usr/lib/dovecot/imap:dovecot-imapd /usr/lib/dovecot/pop3:dovecot-pop3d \
@@ -21,7 +23,7 @@ PEERS := nginx:nginx-light haproxy:haproxy openssl:openssl \
 	slapd:slapd mariadbd:mariadb-server-core $(POSTGRES):postgresql redis-server:redis-server memcached:memcached \
 	freeradius:freeradius kamailio:kamailio /etc/kamailio/tls.cfg:kamailio-tls-modules \
 	rabbitmq-server:rabbitmq-server mosquitto:mosquitto \
-	/usr/sbin/apache2:apache2-bin /usr/sbin/php-fpm8.2:php8.2-fpm \
+	/usr/sbin/apache2:apache2-bin $(PHP_FPM):php-fpm \
 	/usr/lib/python3/dist-packages/grpc/__init__.py:python3-grpcio websocketd:websocketd \
 	/usr/lib/nagios/plugins/check_http:monitoring-plugins-basic /usr/lib/mon/mon.d/tcp.monitor:mon
 
@@ -50,12 +52,13 @@ format: $(VENV)/ready ## let ruff write it
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-bench: $(VENV)/ready ## what checks, reports and the table cost, beside HAProxy
+bench: $(VENV)/ready ## what checks, reports, the table and events cost, beside HAProxy
 	@.ci/packages $(LAB) $(PEERS)
 	$(BIN)/python bench/checks.py
 	PYTHONPATH=. $(BIN)/python bench/protocols.py
 	$(BIN)/python bench/reports.py
 	$(BIN)/python bench/table.py
+	$(BIN)/python bench/events.py
 
 bench-weights: $(VENV)/ready ## weight policies side by side, in virtual time
 	$(BIN)/python bench/weights.py $(ARGS)

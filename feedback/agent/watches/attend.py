@@ -22,13 +22,8 @@ def look(watch: Watch) -> Sighting | str:
     """Look once; return what was seen, or in words why nothing could be."""
     try:
         return watch.look()
-    except SourceError as error:
-        return str(error)
-    except OSError as error:
-        return f"can't be watched: {error.strerror or error}"
-    except Exception as error:
-        log.debug("watch raised", exc_info=True)
-        return f"{type(error).__name__}: {error}"
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+        return words_of(error)
 
 
 async def attend(watch: Watch, notice: Callable[[Sighting | str], None]) -> None:
@@ -51,10 +46,20 @@ async def _changed(watch: Watch, notice: Callable[[Sighting | str], None]) -> bo
         with contextlib.suppress(TimeoutError):
             async with deadline:
                 await watch.change()
-    except (OSError, SourceError) as error:
-        notice(str(error))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+        notice(words_of(error))
         return False
     return True
+
+
+def words_of(error: Exception) -> str:
+    """Return why a thing can't be watched."""
+    if isinstance(error, SourceError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"can't be watched: {error.strerror or error}"
+    log.debug("watch raised", exc_info=error)
+    return f"{type(error).__name__}: {error}"
 
 
 async def readable(descriptor: int) -> None:
