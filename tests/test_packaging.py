@@ -87,7 +87,7 @@ def test_the_base_is_the_agent_s_and_small(metadata: Message) -> None:
 
 
 def test_the_extras_are_the_director_and_everything(metadata: Message) -> None:
-    assert metadata.get_all("Provides-Extra") == ["all", "director", "plots"]
+    assert metadata.get_all("Provides-Extra") == ["all", "director", "plots", "psutil"]
     director = {
         "aiohttp",
         "asyncssh",
@@ -100,7 +100,7 @@ def test_the_extras_are_the_director_and_everything(metadata: Message) -> None:
         "wsproto",
     }
     assert requirements(metadata, "director") == director
-    assert requirements(metadata, "all") == director | {"matplotlib"}
+    assert requirements(metadata, "all") == director | {"matplotlib", "psutil"}
 
 
 def test_the_command_is_called_feedback(wheel: ZipFile) -> None:
