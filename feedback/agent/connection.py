@@ -13,6 +13,7 @@ from feedback.secret import Secret
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 WRITE_TIMEOUT_SECONDS = 5.0
+UNHEARD = "; its log says whether it refuses this agent's certificate"
 MAX_UNSENT_BYTES = 64 * 1024
 READ_BYTES = 4096
 
@@ -65,6 +66,10 @@ class StreamConnection:
                 connection = cls(reader, writer)
                 try:
                     await connection._upgrade(url, token)
+                except LostError as error:
+                    connection.abort()
+                    # What its TLS refuses in this end's certificate comes after the handshake, and without a word
+                    raise LostError(f"{error}{UNHEARD if secure is not None else ''}") from None
                 except BaseException:
                     connection.abort()
                     raise

@@ -30,10 +30,10 @@ Refused = Callable[[str, str], None]
 
 
 class Listener(msgspec.Struct, frozen=True):
-    """Where to listen, and the TLS to speak there; None: none."""
+    """Where to listen, and what returns the TLS to speak with the next connection there; None: none."""
 
     where: Endpoint
-    context: ssl.SSLContext | None = None
+    context: Callable[[], ssl.SSLContext] | None = None
 
 
 @contextlib.asynccontextmanager
@@ -102,7 +102,7 @@ class _Hall:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _accept(self, listening: socket.socket, context: ssl.SSLContext | None) -> None:
+    async def _accept(self, listening: socket.socket, context: Callable[[], ssl.SSLContext] | None) -> None:
         loop = asyncio.get_running_loop()
         while True:
             try:
@@ -120,7 +120,7 @@ class _Hall:
                 self._door.leave(address)
                 connected.close()
             else:
-                self._start(self._serve_one(connected, address, context), f"connection from {address}")
+                self._start(self._serve_one(connected, address, context and context()), f"connection from {address}")
 
     async def _serve_one(self, connected: socket.socket, address: str, context: ssl.SSLContext | None) -> None:
         """Hand a connection to aiohttp, once it has spoken TLS where it must."""

@@ -30,7 +30,7 @@ class Tls:
         self._now = now
         self._register = Register(lifetime_seconds=0.0)
         self._seen: tuple[int, ...] = ()
-        self.context = self._make_context()
+        self._context: ssl.SSLContext
         self.refresh()
 
     @property
@@ -38,15 +38,20 @@ class Tls:
         """Whether agents must show a certificate."""
         return self.store is not None or self._config.ca is not None
 
+    def context(self) -> ssl.SSLContext:
+        """Return what the next connection goes by."""
+        return self._context
+
     def refresh(self) -> bool:
         """Take notice of files that have changed, and return whether any has. Raises TlsError or EnrolmentError."""
         seen = tuple(_changed_at(path) for path in self._files())
         if seen == self._seen:
             return False
-        self._load(self.context)
+        context = self._make_context()
+        self._load(context)
         if self.store is not None:
             self._register = self.store.register()
-        self._seen = seen
+        self._context, self._seen = context, seen
         return True
 
     def renew(self) -> bool:

@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 
+from feedback.director.secure import Tls
 from feedback.secret import Secret
 from tests.director.fake_control import FakeControl
 from tests.director.served import Served, served
@@ -24,14 +25,16 @@ class Director:
 
 
 @contextlib.contextmanager
-def director(control: FakeControl | None = None, token: Secret | None = None) -> Iterator[Director]:
+def director(
+    control: FakeControl | None = None, token: Secret | None = None, tls: Tls | None = None
+) -> Iterator[Director]:
     """Serve a fake director within the block."""
     ready = threading.Event()
     running: list[Director] = []
     stop = asyncio.Event()
 
     async def serve() -> None:
-        async with served(control, token) as there:
+        async with served(control, token, tls) as there:
             running.append(Director(there, asyncio.get_running_loop()))
             ready.set()
             await stop.wait()
