@@ -60,7 +60,7 @@ bench: $(VENV)/ready ## what checks, reports, the table and events cost, beside 
 	$(BIN)/python bench/table.py
 	$(BIN)/python bench/events.py
 
-bench-weights: $(VENV)/ready ## weight policies side by side, in virtual time
+bench-weights: $(VENV)/ready ## bars of the weight policies, in virtual time; a part: make bench-weights ARGS="--quick cluster"
 	$(BIN)/python bench/weights.py $(ARGS)
 
 fuzz: $(VENV)/ready ## look for bytes that break a parser or a check; options: make fuzz ARGS="--seconds 600 dns"

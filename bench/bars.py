@@ -34,8 +34,8 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
 
     seeds: int = 3
     fluid_seeds: int = 16
-    warm_up_seconds: float = 300.0
-    duration_seconds: float = 900.0
+    warm_up_seconds: float = 200.0
+    duration_seconds: float = 600.0
     steady_seconds: float = 3600.0
     longest_seconds: float = 3600.0
     examples: int = 10_000

@@ -106,15 +106,15 @@ def random_servers(draw: st.DrawFn, mild: bool) -> ServerSpec:
 
 
 @st.composite
-def random_clusters(draw: st.DrawFn, schedulers: tuple[str, ...] = SCHEDULERS, most: int = 40) -> RandomCluster:
-    """Draw a cluster: every second one is mild, so that there are weights within the bounds that make all equal."""
-    mild, steps = draw(st.booleans()), draw(st.sampled_from((0, 60, 200)))
+def random_clusters(draw: st.DrawFn, *, mildness: float = 0.5, most: int = 40) -> RandomCluster:
+    """Draw a cluster. As many as `mildness` says are mild: for these, weights within the bounds may make all equal."""
+    mild, steps = draw(st.floats(0.0, 1.0)) <= mildness, draw(st.sampled_from((0, 60, 200)))
     servers = draw(st.lists(random_servers(mild), min_size=1, max_size=most))
     return RandomCluster(
         servers=tuple(servers),
         events=tuple(draw(st.lists(_events(len(servers), steps), max_size=6))) if steps else (),
         load_ratio=draw(ratios(0.3, 0.8) if mild else ratios(0.05, 1.5)),
-        scheduler=draw(st.sampled_from(schedulers)),
+        scheduler=draw(st.sampled_from(SCHEDULERS if not mild else (*SHARES, "sh", "mh"))),
         response_seconds=draw(st.sampled_from((10.0, 2.0, 5.0, 30.0, 120.0))),
         floor=0.05 if mild else draw(st.sampled_from((0.05, 0.0, 0.01, 0.3, 1.0))),
         ceiling=10.0 if mild else draw(st.sampled_from((10.0, 1.0, 2.0, 50.0))),

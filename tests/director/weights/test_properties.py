@@ -25,6 +25,12 @@ def test_static_weights_come_to_rest(case: RandomCluster) -> None:
     assert [finding for finding in findings(case, "static") if "turns" in finding] == []
 
 
+@given(case=random_clusters(mildness=1.0, most=6))
+@settings(max_examples=20)
+def test_equalize_makes_all_equally_busy_where_weights_within_the_bounds_do(case: RandomCluster) -> None:
+    assert [finding for finding in findings(case, "equalize") if "turns" not in finding] == []
+
+
 TWO = RandomCluster(servers=(ServerSpec(speed=1.0), ServerSpec(speed=2.0)), scheduler="wrr", connections_per_speed=1000)
 
 
