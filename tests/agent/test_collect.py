@@ -1,14 +1,17 @@
 """The collector in virtual time."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import msgspec
 import pytest
 
+from feedback.agent.acting import Sighting, Threshold, Trigger
 from feedback.agent.collect import Collector, following
-from feedback.agent.config import MetricConfig
+from feedback.agent.config import MetricConfig, WatchConfig
 from feedback.agent.source import Sample, Source, SourceError
-from feedback.report import Report
+from feedback.agent.watches.watch import Watch
+from feedback.report import HostState, Report
 from feedback.testing import run_virtual
 
 
@@ -51,13 +54,15 @@ def metric(name: str, source: Source, interval: float = 1.0, timeout: float = 1.
     return MetricConfig(name=name, source=source, interval_seconds=interval, timeout_seconds=timeout)
 
 
-def collect(*metrics: MetricConfig, seconds: float, interval: float = 1.0) -> list[tuple[float, Report]]:
+def collect(
+    *metrics: MetricConfig, seconds: float, interval: float = 1.0, watches: Sequence[WatchConfig] = ()
+) -> list[tuple[float, Report]]:
     """Run a collector for a while; return its reports with their times."""
     reports: list[tuple[float, Report]] = []
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        collector = Collector(metrics, interval, lambda report: reports.append((loop.time(), report)))
+        collector = Collector(metrics, interval, lambda report: reports.append((loop.time(), report)), watches)
         running = asyncio.create_task(collector.run())
         await asyncio.sleep(seconds)
         running.cancel()
@@ -227,3 +232,113 @@ def test_cancelled_samples_end_with_the_collector() -> None:
     source = ScriptedSource(takes_seconds=100)
     collect(metric("jobs", source, timeout=1000), seconds=2)
     assert source.running == 0
+
+
+# --- what acts, and what is watched
+
+
+class ScriptedWatch(Watch):
+    """Sees what it is told, from a time on."""
+
+    def __init__(self, *sights: tuple[float, Sighting | SourceError]) -> None:
+        self.sights = sights
+        self.closed = False
+
+    def look(self) -> Sighting:
+        now = asyncio.get_running_loop().time()
+        seen = [sight for at, sight in self.sights if at <= now][-1]
+        if isinstance(seen, SourceError):
+            raise seen
+        return seen
+
+    async def change(self) -> None:
+        now = asyncio.get_running_loop().time()
+        await asyncio.sleep(min((at for at, _ in self.sights if at > now), default=1e9) - now)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+THERE, GONE = Sighting(wrong=False, why="nobody listens"), Sighting(wrong=True, why="nobody listens")
+
+
+def watch(*sights: tuple[float, Sighting | SourceError], hold: float = 0.0) -> WatchConfig:
+    trigger = Trigger(name="http", then=HostState.DOWN, hold_seconds=hold, confirmed=True)
+    return WatchConfig(trigger=trigger, watch=ScriptedWatch(*sights))
+
+
+def states(reports: list[tuple[float, Report]]) -> list[tuple[float, str]]:
+    """Return each change of the state, with its time."""
+    changes = [(0.0, "")]
+    for time, report in reports:
+        if report.state != changes[-1][1]:
+            changes.append((time, str(report.state)))
+    return changes[1:]
+
+
+def test_what_a_watch_sees_is_reported_at_once_and_changes_no_rhythm() -> None:
+    reports = collect(
+        metric("cpu", ScriptedSource()), seconds=3.5, watches=[watch((0, THERE), (1.25, GONE), (2.5, THERE))]
+    )
+    assert [time for time, _ in reports] == [0, 1, 1.25, 2, 2.5, 3]
+    assert [report.sequence for _, report in reports] == [1, 2, 3, 4, 5, 6]
+    assert states(reports) == [(0, "ready"), (1.25, "down"), (2.5, "ready")]
+    assert reports[2][1].why == "nobody listens"
+    assert reports[2][1].metrics == {"cpu": 0.2}, "a whole report, not a word of its own"
+
+
+def test_the_time_that_a_state_is_held_ends_though_nothing_happens() -> None:
+    reports = collect(seconds=5, watches=[watch((0, THERE), (1.25, GONE), (1.5, THERE), hold=2.0)])
+    assert states(reports) == [(0, "ready"), (1.25, "down"), (3.5, "ready")]
+
+
+def test_a_watch_that_fails_is_named_in_reports_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    reports = collect(seconds=12.5, watches=[watch((0, SourceError("no netlink")))])
+    assert {tuple(report.failures.items()) for _, report in reports} == {(("watches.http", "no netlink"),)}
+    assert states(reports) == [(0, "ready")]
+    assert [record.getMessage() for record in caplog.records] == [
+        'watch does not act watch=watches.http reason="no netlink"'
+    ]
+
+
+def test_a_slow_source_does_not_delay_what_a_watch_sees() -> None:
+    slow = metric("jobs", ScriptedSource(takes_seconds=50), timeout=60)
+    reports = collect(slow, seconds=3, watches=[watch((0, THERE), (1.75, GONE))])
+    assert states(reports) == [(0.25, "ready"), (1.75, "down")]
+
+
+def test_a_metric_over_its_threshold_is_reported_with_the_sample_that_decides(caplog: pytest.LogCaptureFixture) -> None:
+    trigger = Trigger(name="cpu", then=HostState.DRAIN, after_seconds=0.5, hold_seconds=0.5)
+    busy = msgspec.structs.replace(
+        metric("cpu", ScriptedSource(answer=lambda number: 0.95 if 3 <= number < 6 else 0.1), interval=0.4),
+        thresholds=(Threshold(trigger=trigger, above=0.9, below=0.8),),
+        from_ratio=0.9,
+    )
+    reports = collect(busy, seconds=5, interval=10)
+    assert states(reports) == [(0, "ready"), (pytest.approx(1.6), "drain"), (pytest.approx(2.8), "ready")]
+    assert reports[1][1].why == "cpu is 0.95, drain_above is 0.9"
+    assert reports[1][1].metrics["cpu"] == pytest.approx(0.5)
+    assert [record.getMessage() for record in caplog.records] == [
+        'state state=drain reason="cpu is 0.95, drain_above is 0.9"',
+        'state state=ready reason=""',
+    ]
+
+
+def test_a_metric_that_fails_lets_go_after_a_minute_only() -> None:
+    trigger = Trigger(name="cpu", then=HostState.DRAIN)
+    source = ScriptedSource(answer=lambda number: 0.95 if number < 4 else SourceError("gone"))
+    busy = msgspec.structs.replace(
+        metric("cpu", source), thresholds=(Threshold(trigger=trigger, above=0.9, below=0.8),)
+    )
+    assert states(collect(busy, seconds=80)) == [(0, "drain"), (62, "ready")]
+
+
+def test_once_looks_at_what_is_watched_and_lets_go_of_it() -> None:
+    config = watch((0, SourceError("no netlink")))
+
+    async def main() -> Report:
+        return await Collector([], 1.0, lambda _: None, [config]).once()
+
+    assert run_virtual(main()).failures == {"watches.http": "no netlink"}
+    assert isinstance(config.watch, ScriptedWatch)
+    assert config.watch.closed

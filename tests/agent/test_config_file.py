@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from feedback.agent.acting import Trigger
 from feedback.agent.config import AgentCheckConfig, AgentConfig
 from feedback.agent.config_file import load_agent_config
 from feedback.errors import ConfigError
 from feedback.model import Endpoint
 from feedback.registry import SOURCES
+from feedback.report import HostState
 from feedback.secret import Secret
 from tests import made_up
 
@@ -122,6 +124,98 @@ def test_everything_wrong_is_told_at_once(load: Load, text: str, problems: list[
     with pytest.raises(ConfigError) as raised:
         load(text)
     assert list(raised.value.problems) == problems
+
+
+def test_what_acts_is_read(load: Load) -> None:
+    config = load(
+        AGENT
+        + """\
+metrics:
+  cpu: {source: waiting, path: /a, from: 0.5, drain_above: 0.8}
+  queue: {source: waiting, path: /a, interval: 1m, down_above: {above: 2, below: 1, for: 10s}}
+watches:
+  http: {listener: 8080}
+  nginx: {unit: nginx.service, hold: 0s}
+  psi: {pressure: {resource: io, kind: full, stall: 1s, window: 4s}}
+  flag: {file: /run/maintenance, then: down}
+"""
+    )
+    cpu, queue = config.metrics.values()
+    (drain,), (down,) = cpu.thresholds, queue.thresholds
+    assert (cpu.from_ratio, drain.above) == (0.5, 0.8)
+    assert drain.below == pytest.approx(0.72)
+    assert drain.trigger == Trigger(name="cpu", then=HostState.DRAIN, after_seconds=3, hold_seconds=3)
+    assert (queue.from_ratio, down.above, down.below) == (0.0, 2.0, 1.0)
+    assert down.trigger == Trigger(
+        name="queue", then=HostState.DOWN, after_seconds=10, hold_seconds=10, let_go_seconds=180
+    )
+    assert [watch.trigger for watch in config.watches] == [
+        Trigger(name="http", then=HostState.DOWN, hold_seconds=3, confirmed=True),
+        Trigger(name="nginx", then=HostState.DOWN, confirmed=True),
+        Trigger(name="psi", then=HostState.DRAIN, hold_seconds=3),
+        Trigger(name="flag", then=HostState.DOWN, hold_seconds=3),
+    ]
+    assert [type(watch.watch).__name__ for watch in config.watches] == [
+        "ListenerWatch",
+        "UnitWatch",
+        "PressureWatch",
+        "FlagWatch",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{}", "http: must have one of listener, unit, pressure, file, and has none"),
+        (
+            "{listener: 80, unit: nginx.service}",
+            "http: must have one of listener, unit, pressure, file, and has listener and unit",
+        ),
+        ("{listener: 80000}", "http.listener: must be a port, from 1 to 65535"),
+        ("{listen: 80}", "http.listen: unknown key; did you mean listener?"),
+        ("{listener: 80, then: remove}", 'http.then: must be drain or down, not "remove"'),
+        ("{unit: nginx}", 'http.unit: must be a unit, like nginx.service, not "nginx"'),
+        ("{unit: ../x.service}", 'http.unit: must be a unit, like nginx.service, not "../x.service"'),
+        (
+            "{file: maintenance}",
+            'http.file: must be the absolute path of a file, like /run/maintenance, not "maintenance"',
+        ),
+        ("{file: /run/}", 'http.file: must be the absolute path of a file, like /run/maintenance, not "/run/"'),
+        ("{pressure: {resource: memory, stall: 2s}}", "http.pressure: stall must be shorter than window"),
+        ("{pressure: {}}", "http.pressure.resource: is missing: memory, cpu or io"),
+        ("{pressure: {resource: disk}}", 'http.pressure.resource: must be memory, cpu or io, not "disk"'),
+    ],
+)
+def test_what_is_wrong_with_a_watch_is_told(load: Load, text: str, problem: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        load(f"{AGENT}metrics: {{}}\nwatches: {{http: {text}}}")
+    assert str(raised.value) == f"agent.yaml:3: watches.{problem}"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("from: 1", "from: must be at least 0 and less than 1, not 1"),
+        ("drain_above: 0", "drain_above: must be more than 0 and at most 1000000.0, not 0"),
+        ("drain_above: {below: 0.5}", "drain_above.above: is missing: the ratio from which on it acts"),
+        (
+            "down_above: {above: 0.5, below: 0.6}",
+            "down_above.below: must be at most 0.5, which `above` is, not 0.6",
+        ),
+        ("drain_above: {above: 0.5, for: 3}", "drain_above.for: must have a unit, like 2s"),
+    ],
+)
+def test_what_is_wrong_with_a_threshold_is_told(load: Load, text: str, problem: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        load(f"{AGENT}metrics: {{cpu: {{source: waiting, path: /a, {text}}}}}")
+    assert str(raised.value) == f"agent.yaml:2: metrics.cpu.{problem}"
+
+
+def test_watches_count_among_what_a_report_holds(load: Load) -> None:
+    metrics = "".join(f"  m{number}: {{source: waiting, path: /a}}\n" for number in range(256))
+    with pytest.raises(ConfigError) as raised:
+        load(f"{AGENT}metrics:\n{metrics}watches: {{http: {{listener: 80}}}}")
+    assert str(raised.value) == "agent.yaml:2: metrics: must be at most 256, and are 256 and 1 watches"
 
 
 def test_an_unknown_source_is_answered_with_the_known_ones(load: Load) -> None:

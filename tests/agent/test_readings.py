@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feedback.agent.readings import Reading, combine, failed, is_fresh, measured
-from feedback.report import Report, decode_agent_frame, encode
+from feedback.agent.readings import Reading, combine, failed, is_fresh, knee, measured
+from feedback.report import MAX_RATIO, Report, decode_agent_frame, encode
 
 CPU = Reading("cpu", interval_seconds=2.0)
 
@@ -63,3 +63,21 @@ def test_every_report_is_one_that_a_director_accepts(value: object, why: str, no
     ]
     report = combine(readings, now=now, sequence=1, sent_at=0)
     assert decode_agent_frame(encode(report)) == report
+
+
+@pytest.mark.parametrize(
+    ("ratio", "from_ratio", "reported"),
+    [(0.5, 0.0, 0.5), (0.69, 0.7, 0.0), (0.7, 0.7, 0.0), (0.85, 0.7, 0.5), (1.0, 0.7, 1.0), (1.3, 0.7, 2.0)],
+)
+def test_a_knee_hides_what_is_below_it_and_keeps_the_limit_where_it_is(
+    ratio: float, from_ratio: float, reported: float
+) -> None:
+    assert knee(ratio, from_ratio) == pytest.approx(reported)
+    reading = measured(Reading("queue", 1.0, from_ratio), ratio, now=10)
+    assert reading.ratio == ratio, "what acts, acts on what was measured"
+    assert combine([reading], now=10, sequence=1, sent_at=0).metrics == {"queue": pytest.approx(reported)}
+
+
+def test_a_knee_makes_no_ratio_too_large_for_a_report() -> None:
+    reading = measured(Reading("queue", 1.0, 0.9), MAX_RATIO, now=10)
+    assert combine([reading], now=10, sequence=1, sent_at=0).metrics == {"queue": MAX_RATIO}
