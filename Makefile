@@ -16,10 +16,11 @@ PEERS := nginx:nginx-light haproxy:haproxy openssl:openssl \
 	/usr/lib/dovecot/imap:dovecot-imapd /usr/lib/dovecot/pop3:dovecot-pop3d \
 	public-inbox-nntpd:public-inbox rtsp-server-perl:rtsp-server-perl \
 	named:bind9 unbound:unbound chronyd:chrony \
-	prometheus-node-exporter:prometheus-node-exporter \
+	prometheus-node-exporter:prometheus-node-exporter dbus-daemon:dbus-daemon \
 	rpcbind:rpcbind rpc.nfsd:nfs-kernel-server ganesha.nfsd:nfs-ganesha-mem \
 	vsftpd:vsftpd /usr/lib/python3/dist-packages/pyftpdlib/__init__.py:python3-pyftpdlib \
 	/usr/lib/python3/dist-packages/OpenSSL/__init__.py:python3-openssl sshd:openssh-server \
+	rpc.rstatd:rstatd snmpd:snmpd \
 	slapd:slapd mariadbd:mariadb-server-core $(POSTGRES):postgresql redis-server:redis-server memcached:memcached \
 	freeradius:freeradius kamailio:kamailio /etc/kamailio/tls.cfg:kamailio-tls-modules \
 	rabbitmq-server:rabbitmq-server mosquitto:mosquitto \

@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # imported when first used: an agent has no checks, a directo
 
     from feedback.agent.source import Source
     from feedback.checks.check import Check
+    from feedback.director.feeds.feed import Feed
     from feedback.director.weights.policy import Policy
 
 PluginT = TypeVar("PluginT", bound=Plugin)
@@ -181,4 +182,7 @@ SOURCES: "Registry[Source]" = Registry(
 )
 POLICIES: "Registry[Policy]" = Registry(
     "policy", "feedback.policies", "feedback.director.weights", "feedback.director.weights.policy:Policy"
+)
+FEEDS: "Registry[Feed]" = Registry(
+    "feed", "feedback.feeds", "feedback.director.feeds", "feedback.director.feeds.feed:Feed"
 )

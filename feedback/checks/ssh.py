@@ -140,7 +140,7 @@ class SshCheck(ProxiedCheck, name="ssh"):
 
     def _client_options(self) -> asyncssh.SSHClientConnectionOptions:
         """Return the options of connections: whatever asyncssh would take from this user's files is out."""
-        keys = [] if self.key_file is None else [_private_key(self.key_file)]
+        keys = [] if self.key_file is None else [read_private_key(self.key_file)]
         try:
             return asyncssh.SSHClientConnectionOptions(
                 config=None,
@@ -241,7 +241,8 @@ def _public_key(text: str) -> asyncssh.SSHKey:
         ) from None
 
 
-def _private_key(path: str) -> asyncssh.SSHKey:
+def read_private_key(path: str) -> asyncssh.SSHKey:
+    """Return the key in a file. Raises ValueError, which names the option `key_file`."""
     try:
         return asyncssh.read_private_key(path)
     except OSError as error:

@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from feedback.checks.check import Check
+from feedback.director.feeds.feed import FeedConfig
 from feedback.model import DestinationKey, Endpoint, Forwarding, ServiceKey
 from feedback.secret import Secret
 
@@ -100,6 +101,21 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
     destinations: Mapping[str, DestinationConfig]
 
 
+class TlsConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The TLS that the director speaks: with its own authority, in a directory, or with certificates from elsewhere.
+
+    Without an authority (`ca`) no agent can show a certificate, and the token says who is one. `listen`: where TLS is
+    spoken besides the plain `listen` of the director; None: there, and nothing plain anywhere.
+    """
+
+    directory: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+    ca: str | None = None
+    crl: str | None = None
+    listen: Endpoint | None = None
+
+
 class DirectorConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The whole file."""
 
@@ -109,7 +125,9 @@ class DirectorConfig(msgspec.Struct, frozen=True, kw_only=True):
     on_exit: Literal["keep", "clear"] = "keep"
     state_file: str | None = None
     token: Secret | None = None  # read from token_file
+    tls: TlsConfig | None = None
     probe_marks: int = 0x10000000  # the first of the marks of checks that go via: vip
+    feeds: Mapping[str, FeedConfig] = {}  # by the names of the agents whose place they take
     services: Mapping[str, ServiceConfig]
     warnings: tuple[str, ...] = ()  # what is allowed and seldom meant, one line each with file and line
 

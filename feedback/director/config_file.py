@@ -1,6 +1,5 @@
 """Reads director.yaml. What a service does not say it inherits from `defaults`."""
 
-import ipaddress
 import socket
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,25 +15,26 @@ from feedback.director.config import (
     CheckConfig,
     Dependency,
     DestinationConfig,
+    DirectorConfig,
     OverflowConfig,
     OverloadConfig,
-    DirectorConfig,
     ServiceConfig,
     WeightsConfig,
 )
+from feedback.director.config_feeds import read_feeds
 from feedback.director.config_shape import (
     AtLeast,
     CadenceShape,
     DefaultsShape,
     DestinationShape,
-    DirectorShape,
-    OverflowShape,
     FileShape,
     HealthField,
+    OverflowShape,
     ServiceShape,
     WeightsShape,
     parse_prefix,
 )
+from feedback.director.config_tls import read_tls
 from feedback.director.weights import make_policy
 from feedback.model import Endpoint, Family, Forwarding, ServiceKey, Transport
 from feedback.reader import Refused, add_own_words, child, complete, read_class, read_part, read_plugin
@@ -58,7 +58,6 @@ def _read_file(root: Node, problems: Problems, warnings: Problems) -> DirectorCo
     if not file.services and problems.none_at("services"):
         problems.add(child(root, "services"), "must have at least one service")
     director, node = file.director, child(root, "director")
-    _check_listen(director, node, problems)
     read = [_read_service(name, one, file.defaults, problems, warnings) for name, one in file.services.items()]
     services = [service for service in read if service is not None]
     rules.check_health(services, file.services, child(root, "defaults"), problems, warnings)
@@ -75,16 +74,11 @@ def _read_file(root: Node, problems: Problems, warnings: Problems) -> DirectorCo
         on_exit=director.on_exit,
         state_file=director.state_file or (STATE_FILE if director.table == "kernel" else None),
         token=read_token(child(node, "token_file"), problems),
+        tls=read_tls(director, node, problems, warnings),
         probe_marks=director.probe_marks,
+        feeds=read_feeds(file.agents, services, problems),
         services=_by_key(services, child(root, "services"), problems),
     )
-
-
-def _check_listen(director: DirectorShape, node: Node, problems: Problems) -> None:
-    open_to_others = not ipaddress.ip_address(director.listen.address).is_loopback
-    if open_to_others and director.token_file is None and problems.none_at(child(node, "token_file").path):
-        sentence = f"{director.listen} is open to other hosts and needs token_file: a file with a token for agents"
-        problems.add(child(node, "listen"), f"{sentence} and operators")
 
 
 def _by_key(services: Sequence[ServiceConfig], node: Node, problems: Problems) -> dict[str, ServiceConfig]:
@@ -116,8 +110,6 @@ def _read_service(
         prefix = _read_prefix(shape, key.family, node, problems)
     except Refused:
         return None
-        overload=_read_overload(shape, defaults, child(node, "overload"), problems),
-        overflow=_overflow(shape.overflow, forwarding),
     service = ServiceConfig(
         name=name,
         key=key,
@@ -126,6 +118,8 @@ def _read_service(
         persistence_seconds=shape.persistence or 0,
         persistence_prefix=prefix,
         fallback=shape.fallback,
+        overload=_read_overload(shape, defaults, child(node, "overload"), problems),
+        overflow=_overflow(shape.overflow, forwarding),
         min_healthy_ratio=shape.min_healthy,
         on_failure=shape.on_failure or defaults.on_failure,
         drain_timeout_seconds=defaults.drain_timeout if shape.drain_timeout is None else shape.drain_timeout,
@@ -200,18 +194,26 @@ def _read_destination(
     default_port: int | None,
 ) -> DestinationConfig:
     if isinstance(node.value, str):
-    connections = shape.connections or service.connections
         shape = DestinationShape(address=node.value)
     else:
         shape = read_class(DestinationShape, node, problems)
     try:
         key = Endpoint.parse(shape.address, default_port)
     except ValueError as error:
-        upper_threshold=connections.upper,
-        lower_threshold=connections.lower,
         problems.add(rules.address_of(node), str(error))
         raise Refused from None
+    connections = shape.connections or service.connections
     return DestinationConfig(
+        name=name,
+        key=key,
+        base_weight=shape.weight,
+        forwarding=shape.forwarding or forwarding,
+        agent=shape.agent or name,
+        upper_threshold=connections.upper,
+        lower_threshold=connections.lower,
+    )
+
+
 def _read_overload(shape: ServiceShape, defaults: DefaultsShape, node: Node, problems: Problems) -> OverloadConfig:
     config = OverloadConfig(**_nearest((shape.overload, defaults.overload)))
     if config.below >= config.above and problems.none_at(node.path, "defaults.overload"):
@@ -223,14 +225,6 @@ def _overflow(given: Endpoint | OverflowShape | None, forwarding: Forwarding) ->
     if given is None or isinstance(given, Endpoint):
         return None if given is None else OverflowConfig(key=given, forwarding=forwarding)
     return OverflowConfig(key=given.address, forwarding=given.forwarding or forwarding, max_share=given.max_share)
-
-
-        name=name,
-        key=key,
-        base_weight=shape.weight,
-        forwarding=shape.forwarding or forwarding,
-        agent=shape.agent or name,
-    )
 
 
 def _read_checks(shape: ServiceShape, defaults: DefaultsShape, problems: Problems) -> tuple[CheckConfig, ...]:

@@ -160,6 +160,17 @@ class ServiceShape(msgspec.Struct, frozen=True, kw_only=True):
     destinations: Annotated[dict[Name, Node], "the realservers, like rs1: 10.2.0.11:8080"] = {}
 
 
+class TlsShape(msgspec.Struct, frozen=True, kw_only=True):
+    """The section `director.tls`."""
+
+    directory: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+    ca: str | None = None
+    crl: str | None = None
+    listen: EndpointField | None = None
+
+
 class DirectorShape(msgspec.Struct, frozen=True, kw_only=True):
     """The section `director`."""
 
@@ -169,6 +180,7 @@ class DirectorShape(msgspec.Struct, frozen=True, kw_only=True):
     on_exit: Literal["keep", "clear"] = "keep"
     state_file: str | None = None
     token_file: str | None = None
+    tls: TlsShape | None = None
     probe_marks: Annotated[int, msgspec.Meta(ge=1, le=2**32 - 2**24)] = 0x10000000
 
 
@@ -177,6 +189,7 @@ class FileShape(msgspec.Struct, frozen=True, kw_only=True):
 
     director: DirectorShape = DirectorShape()
     defaults: DefaultsShape = DefaultsShape()
+    agents: dict[Name, Node] = {}
     services: Annotated[dict[Name, Node], "the virtual services by name"]
 
 

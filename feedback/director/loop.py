@@ -55,7 +55,7 @@ class Director:
     """Everything between the checks, the agents and the table. Implements `feedback.director.control.Control`.
 
     `load` reads the configuration file again. `now` returns monotonic seconds. `steers`: whether what is in `table` is
-    where checks' packets go by.
+    where checks' packets go by. `configured` is called with each configuration when it comes into force.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class Director:
         state: State,
         now: Callable[[], float] = time.monotonic,
         steers: bool = True,
+        configured: Callable[[DirectorConfig], None] | None = None,
     ) -> None:
         self.config = config
         self.counts = Counts(prober.counts)
@@ -83,6 +84,7 @@ class Director:
         self._controllers = {name: ServiceController(service) for name, service in config.services.items()}
         self._ways = steering.ways(config)
         self._steers = steers
+        self._configured = configured
         self._retries = Retries()
         self._story = Story(events)
         self._moment = Moment(config, {}, {}, {})
@@ -95,6 +97,8 @@ class Director:
         observed = await self._table.read()
         self._keep(owned=self._state.owned | _own_keys(self.config, self._ways))
         self._configure_prober(observed)
+        if self._configured is not None:
+            self._configured(self.config)
         self._events.record("config", f"director {self.config.name} has started with {self.config.size()}")
         await self.tick()
 
@@ -192,6 +196,8 @@ class Director:
         self.config = config
         self._agents.set_known(agent_names(config), self._now())
         self._configure_prober(self._moment.table)
+        if self._configured is not None:
+            self._configured(config)
 
     def _configure_prober(self, observed: TableState) -> None:
         def first(key: ProbeKey) -> health.CheckHealth:

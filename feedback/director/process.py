@@ -16,6 +16,7 @@ from feedback.director.agents import Agents
 from feedback.director.api import make_app
 from feedback.director.config import DirectorConfig
 from feedback.director.events import EventLog
+from feedback.director.feeder import Feeder
 from feedback.director.forwarder import Forwarder
 from feedback.director.link import CutOffError, Refusal
 from feedback.director.listen import Listener, serving
@@ -53,7 +54,9 @@ async def run_director(load: Callable[[], DirectorConfig], config: DirectorConfi
     async with contextlib.AsyncExitStack() as stack:
         table = await stack.enter_async_context(_open_table(config, dry_run=dry_run))
         engine = stack.enter_context(contextlib.closing(Engine(asyncio.get_running_loop())))
-        prober = Prober(Runner(engine), time.monotonic, lambda: director.wake())  # noqa: PLW0108 - made below
+        runner = Runner(engine)
+        prober = Prober(runner, time.monotonic, lambda: director.wake())  # noqa: PLW0108 - made below
+        feeder = Feeder(runner, agents, events.record, lambda: director.wake(), time.monotonic)  # noqa: PLW0108
         director = Director(
             config,
             load=read_again,
@@ -63,6 +66,7 @@ async def run_director(load: Callable[[], DirectorConfig], config: DirectorConfi
             events=events,
             state=state,
             steers=not dry_run,
+            configured=lambda new: feeder.configure(new.feeds),
         )
         tls = _tls(config)
         receiver = Receiver(agents, director.wake, time.monotonic, config.token, tls)
@@ -77,8 +81,8 @@ async def run_director(load: Callable[[], DirectorConfig], config: DirectorConfi
         garbage.tune()
         scheme = "http" if tls is None or (config.tls and config.tls.listen) else "https"
         _say_started(config, events, f"{scheme}://{where}/", dry_run=dry_run)
-        watching = [] if tls is None else [keep_secure(tls, receiver, events.record)]
-        await _run_until_signal(director, prober, table, watching, dry_run=dry_run)
+        others = [feeder.run(), *([] if tls is None else [keep_secure(tls, receiver, events.record)])]
+        await _run_until_signal(director, prober, table, others, dry_run=dry_run)
         if config.on_exit == "clear":
             await director.clear()
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from feedback import orca, perfdata, report
-from feedback.agent import exposition, sockdiag
+from feedback.agent import dbus, exposition, sockdiag
 from feedback.checks.codecs import (
     agent_words,
     amqp_frame,
@@ -34,12 +34,16 @@ from feedback.checks.codecs import (
     resp,
     rpc_message,
     rpcbind,
+    rstat,
     scram,
     sip_message,
     smtp_reply,
+    snmp_message,
     tls_hello,
     xdr,
 )
+from feedback.director.feeds import agent_check as feed_agent_check
+from feedback.director.feeds import host_text
 from feedback.engine import echo
 from feedback.model import Family
 from tests.checks import radius_server
@@ -153,6 +157,8 @@ def _radius_answer(data: bytes) -> object:
     return str(radius_packet.read_answer(answer, _RADIUS_ASKED))
 
 
+_HEARD = feed_agent_check.Heard(agent_words.Words(down="down"), "why")
+
 _RPC_ACCEPTED = xdr.uint(1, 1, 0, 0, 0, 0)
 
 
@@ -187,6 +193,7 @@ PARSERS: Mapping[str, Parser] = {
         lambda data: agent_words.parse(data.decode("latin-1")).ratio(100),
         (b"up 75%, maxconn:30 #fine", b"READY\tweight:30,drain"),
     ),
+    "D-Bus": Parser(dbus.parse_message, (dbus.pack_call(1, "a", "/b", "c", "d", "e"),)),
     "exposition": Parser(
         lambda data: exposition.values_of(data, exposition.parse_series('up{a=~".*"}')),
         (b'# TYPE up gauge\nup{a="1",b="\\"",} 5 1395066363000 # {c="2"} 1\nup 3\n', b"up NaN\nup 1e3\n"),
@@ -223,6 +230,28 @@ PARSERS: Mapping[str, Parser] = {
     "rpcbind list": _rpc(
         lambda reader: rpcbind.read_dump(4, reader),
         xdr.uint(1, 100003, 4) + xdr.string("tcp6") + xdr.string("::.8.1") + xdr.string("superuser") + xdr.uint(0),
+    ),
+    "rstatd statistics": _rpc(rstat.read_stats, xdr.uint(*range(18), 256, 0, 0)),
+    "snmp response": Parser(
+        lambda data: snmp_message.read_response(data, 7),
+        (
+            bytes.fromhex(
+                "302a020101 0400 a223 020107 020100 020100 3018 3009 06042b060101 020105 300b 06042b060102 4103ffffff"
+            ),
+        ),
+    ),
+    "agent-check line": Parser(
+        lambda data: report.encode(feed_agent_check.report_of(feed_agent_check.after(_HEARD, data.decode("latin-1")))),
+        (b"up ready 75%", b"down #the disk is full", b"drain,weight:30"),
+    ),
+    "what a command prints": Parser(
+        lambda data: host_text.read(data, host_text.Reading(1.0, (1, 2, 3, 4), {"cpu": 5}), 2.0, 100.0),
+        (
+            b"cpu  10 0 0 90 0\ncpu0 10 0 0 90 0\nMemTotal: 9 kB\nMemAvailable: 3 kB\n0.50 0.40 0.30 1/2 3\n",
+            b"/proc/pressure/cpu:some avg10=0.00 total=9\ncpu  10 0 0 90\n",
+            b'{"metrics": {"cpu": 0.5}, "state": "down"}',
+            b"OK | load=1.5;2;3;0;9",
+        ),
     ),
     "mount": _rpc(mount3.read_mnt, xdr.uint(0) + xdr.opaque(b"handle") + xdr.uints(1, 390003)),
     "nfs 3 attributes": _rpc(nfs3.read_getattr, xdr.uint(0, 2) + bytes(80)),

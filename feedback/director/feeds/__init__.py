@@ -1,0 +1,1 @@
+"""Feeds: how the director asks hosts for their load on which no agent of ours runs."""
