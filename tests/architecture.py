@@ -166,6 +166,7 @@ ROOMS: Mapping[str, Room] = {
             "feedback.agent.backoff",
             "feedback.agent.cgroup",
             "feedback.agent.config",
+            "feedback.agent.dbus",
             "feedback.agent.exposition",
             "feedback.agent.frames",
             "feedback.agent.handshake",

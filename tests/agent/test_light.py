@@ -43,7 +43,7 @@ def test_a_run_of_every_source_loads_nothing_of_the_directors(tmp_path: Path) ->
         "  network: {interface: lo, capacity: 1Gbit}\n"
         "  sockets: {port: 9}\n"
         "  swap: {}\n  disk: {}\n  conntrack: {}\n  filedescriptors: {}\n  processes: {}\n"
-        "  file: {path: /proc/sys/kernel/pid_max}\n"
+        "  file: {path: /proc/sys/kernel/pid_max}\n  systemd: {unit: nginx}\n"
         "  http_json: {url: 'http://127.0.0.1:9/'}\n  prometheus: {url: 'http://127.0.0.1:9/', series: up}\n"
         "  jobs: {source: exec, command: [echo, '0.5']}\n"
     )
