@@ -459,6 +459,47 @@ def test_the_documentation_lists_every_reason_for_a_refusal() -> None:
     assert rows.keys() == set(Refusal)
 
 
+# --- certificates, and what was said before
+
+
+def test_a_certificate_s_names_are_all_that_it_may_speak_for(host: Host) -> None:
+    link = Link("10.2.0.11:4000", lambda _: None, frozenset({"rs1", "mail"}))
+    error = host.refused(link, encode(Hello("rs2")))
+    assert (error.refusal, str(error)) == (Refusal.NAME, 'its certificate is for mail, rs1, and not for agent "rs2"')
+    assert host.view("rs2").state is AgentState.ABSENT
+    assert host.say(link, Hello("rs1")).matters
+
+
+def test_a_certificate_without_names_may_speak_for_nobody(host: Host) -> None:
+    error = host.refused(Link("10.2.0.11:4000", lambda _: None, frozenset()), encode(Hello("rs1")))
+    assert str(error) == 'its certificate is for no name, and not for agent "rs1"'
+
+
+@pytest.mark.parametrize("sequence", [6, 7])
+def test_a_report_that_was_sent_before_ends_the_connection(host: Host, sequence: int) -> None:
+    link = host.connect()
+    host.say(link, Report({"cpu": 0.5}, sequence=7))
+    error = host.refused(link, encode(Report({"cpu": 0.1}, sequence=sequence)))
+    assert (error.refusal, str(error)) == (Refusal.ORDER, f"report {sequence} came after report 7")
+    assert host.view().metrics == {"cpu": 0.5}
+
+
+def test_an_agent_that_begins_anew_counts_anew_and_one_may_count_nothing(host: Host) -> None:
+    link = host.connect()
+    for sequence in (7, 0, 0, 8):
+        host.say(link, Report({"cpu": 0.5}, sequence=sequence))
+    host.agents.lose(link, "it closed the connection", host.now)
+    host.say(host.connect(), Report({"cpu": 0.5}, sequence=1))
+
+
+def test_a_clock_that_goes_backwards_is_the_agent_s_own_affair(host: Host) -> None:
+    link = host.connect()
+    for sequence, sent_at in enumerate((1e9, 1e9 - 3600, -1e300), 1):
+        host.say(link, Report({"cpu": sequence / 10}, sequence=sequence, sent_at=sent_at))
+    assert host.view().metrics == {"cpu": 0.3}
+    assert host.view().arrived == host.now
+
+
 # --- what agents have found of their hosts
 
 
