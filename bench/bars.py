@@ -87,7 +87,8 @@ def _cluster(lab: Lab, effort: Effort, scenario: Scenario) -> Iterator[Bar]:
         balance = each(runs, lambda them: judge.median(them, "max_over_avg"))
         yield Bar(name=f"{title}: max/avg", at_most=1.01, judged=["equalize"], values=balance)
         balance = each(flows, lambda them: judge.median(them, "max_over_avg"))
-        yield Bar(name=f"{title}: max/avg, fluid", at_most=1.01, judged=["equalize"], values=balance)
+        # Not judged: who answers chance in real load evens it out, and here it is in the reports alone
+        yield Bar(name=f"{title}: max/avg, fluid", at_most=1.01, judged=(), values=balance)
     untold = [name for name in YARDS if name not in TOLD]
     mean = _over(runs, "mean_ms", untold)
     yield Bar(name=f"{title}: mean / best untold", at_most=1.0, judged=["equalize"], values=mean)

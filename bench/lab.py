@@ -15,7 +15,7 @@ from feedback.simulator.cluster import Cluster
 from feedback.simulator.fluid import run_fluid
 from feedback.simulator.measure import Record
 from feedback.simulator.scenario import Scenario
-from feedback.simulator.yardsticks import YARDSTICKS, Fixed, LogIntegral, whole_numbers
+from feedback.simulator.yardsticks import YARDSTICKS, Fixed, Robinhood, whole_numbers
 
 Model = Literal["events", "fluid"]
 IDEAL = "ideal"
@@ -117,7 +117,7 @@ def ideal_weights(task: Task) -> list[tuple[float, dict[str, int]]]:
 def calibrated(scenario: Scenario) -> dict[str, int]:
     """Return the mean weights of a long run, with chance of its own, that makes utilizations equal."""
     longer = msgspec.structs.replace(scenario, seed=scenario.seed + 1000, duration_seconds=CALIBRATION_SECONDS)
-    record = Cluster(longer, LogIntegral(scheduler=scenario.scheduler)).run()
+    record = Cluster(longer, Robinhood(scheduler=scenario.scheduler)).run()
     return whole_numbers(mean_weights(record), IDEAL_TOLERANCE)
 
 

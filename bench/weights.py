@@ -32,7 +32,7 @@ speed 1, reports every second, response: 10s. Two models of it:
            single requests has the chance that a second of them has; {fluid_seeds} seeds, or one where nothing is chance
 
   max/avg             the busiest server's mean utilization over the mean of all, of {duration:g} s after {warm_up:g} s;
-                      median over the seeds
+                      median over the seeds. fluid: what the weights would bring, which is not judged
   mean, p99           response times, as a ratio: to the best of those who are not told what servers can do, and to
                       weights in proportion to what other work leaves of them (capacity). All have the same clients
   step                {server} loses 60 % of its CPU to other work at load 0.6. Utilization is pooled: averaged over
