@@ -30,6 +30,9 @@ class Connection(Protocol):
     async def send(self, payload: bytes) -> None:
         """Send one message, and wait until the kernel has it."""
 
+    def send_now(self, payload: bytes) -> bool:
+        """Send one message, or return False when it would have to wait."""
+
     async def receive(self) -> tuple[bytes, ...]:
         """Wait until the director shows a sign of life; return the messages that came, often none."""
 
@@ -84,6 +87,13 @@ class StreamConnection:
     async def send(self, payload: bytes) -> None:
         """Send one message, and wait until the kernel has it."""
         await self._write(self._client.message(payload))
+
+    def send_now(self, payload: bytes) -> bool:
+        """Send one message, unless the kernel has not taken everything before it."""
+        if self._writer.transport.get_write_buffer_size() > 0:
+            return False
+        self._put(self._client.message(payload))
+        return True
 
     async def ping(self) -> None:
         """Ask for a sign of life."""

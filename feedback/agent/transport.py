@@ -56,11 +56,20 @@ class Link:
         self._goodbye: Goodbye | None = None
         self._wake = asyncio.Event()
         self._leaving = asyncio.Event()
+        self._idle: Connection | None = None  # the connection, while it could take a report
         self._connected = False
         self._said = ""
 
     def offer(self, report: bytes) -> None:
-        """Send this encoded report as soon as possible, in place of any that is still waiting."""
+        """Send this encoded report as soon as possible, in place of any that is still waiting.
+
+        Mostly that is at once, without waking a task up.
+        """
+        if self._idle is not None:
+            with contextlib.suppress(LostError):  # the task hears of it when it sends the report itself
+                if self._idle.send_now(report):
+                    return
+        self._idle = None  # the next report must not overtake this one
         self._report = report
         self._wake.set()
 
@@ -146,8 +155,16 @@ class Link:
                 await connection.send(encode(self._goodbye))
                 await connection.close()
                 return
+            await self._nothing_to_say(connection)
+
+    async def _nothing_to_say(self, connection: Connection) -> None:
+        """Wait until something is pending; meanwhile reports go directly to the connection."""
+        self._idle = None if self._wake.is_set() else connection
+        try:
             await self._wake.wait()
-            self._wake.clear()
+        finally:
+            self._idle = None
+        self._wake.clear()
 
     async def _listen(self, connection: Connection) -> None:
         """Take the director's answers, and watch that it lives."""

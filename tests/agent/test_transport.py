@@ -36,16 +36,26 @@ class FakeConnection:
         self._accepts = accepts
         self._answers_pings = answers_pings
         self._can_write = asyncio.Event()
+        self._broken = False
         self._inbox: asyncio.Queue[tuple[bytes, ...] | WireError] = asyncio.Queue()
         if reads:
             self._can_write.set()
 
     async def send(self, payload: bytes) -> None:
         await self._can_write.wait()
+        if self._broken:
+            raise LostError("the connection is closing")
         frame = decode_agent_frame(payload)
         self.frames.append(frame)
         if isinstance(frame, SetWish) and self._accepts:
             self.say(encode(Accepted(frame.wish)))
+
+    def send_now(self, payload: bytes) -> bool:
+        if self._broken:
+            raise LostError("the connection is closing")
+        if self._can_write.is_set():
+            self.frames.append(decode_agent_frame(payload))
+        return self._can_write.is_set()
 
     async def receive(self) -> tuple[bytes, ...]:
         heard = await self._inbox.get()
@@ -69,6 +79,12 @@ class FakeConnection:
 
     def end(self, error: WireError) -> None:
         self._inbox.put_nowait(error)
+
+    def stop_reading(self) -> None:
+        self._can_write.clear()
+
+    def break_down(self) -> None:
+        self._broken = True
 
     def read_on(self) -> None:
         self._can_write.set()
@@ -360,3 +376,31 @@ def test_leaving_does_not_wait_for_a_director_that_is_away() -> None:
         return asyncio.get_running_loop().time()
 
     assert run_virtual(main()) == 1
+
+
+def test_a_report_that_has_to_wait_is_not_overtaken() -> None:
+    async def story(link: Link) -> None:
+        await asyncio.sleep(1)
+        connection.stop_reading()
+        link.offer(encode(report(1)))
+        connection.read_on()
+        link.offer(encode(report(2)))
+        await asyncio.sleep(1)
+        link.offer(encode(report(3)))
+        assert connection.frames == [HELLO, report(2), report(3)]
+
+    connection = FakeConnection()
+    watch(story, Directory(connection).connect)
+
+
+def test_a_connection_that_breaks_under_a_report_is_made_anew() -> None:
+    async def story(link: Link) -> None:
+        await asyncio.sleep(1)
+        first.break_down()
+        link.offer(encode(report(1)))
+        await asyncio.sleep(60)
+        link.offer(encode(report(2)))
+        assert second.frames == [HELLO, report(2)]
+
+    first, second = FakeConnection(), FakeConnection()
+    watch(story, Directory(first, second).connect)
