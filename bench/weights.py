@@ -42,11 +42,12 @@ speed 1, reports every second, response: 10s. Two models of it:
                       Overshoot: how far another server's utilization rises above where it ends, its mean in the last
                       third
   0.05 s to 3600 s    connections that last so long (exponential), no other work; a cold start: no connections, base
-                      weights. Settled: as above, due after max(3 * response, 2 * length). Swing: the standard
-                      deviation of the worst weight over its mean, after that is due. Above static's: the largest
-                      difference of max/avg to static weights in any window after the first minute; in events a
-                      difference of {chance:g} is chance. Windows are a hundredth of the length and at least 4 s, in
-                      events a quarter and at least 20 s
+                      weights. Due after max(3 * response, 2 * length). Settled: as above; in events, where one window
+                      is too much chance, max/avg over as long again (at least 300 s) after it is due. Swing: the
+                      standard deviation of the worst weight over its mean, after that is due. Above static's: the
+                      largest difference of max/avg to static weights in any window after the first minute; in events
+                      a difference of {chance:g} is chance. Windows are a hundredth of the length and at least 4 s, in
+                      events a quarter and at least 60 s
   bad reports         5 s late, a fifth of them lost, noise of 10 points: twice the bounds
   writes/h            on servers that are equal, and on the cluster above, ten minutes after the start
   CPU                 of one step with {destinations} destinations, on this machine
