@@ -34,6 +34,7 @@ async def settles(source: Source, ratio: float) -> None:
     async with asyncio.timeout(20):
         while not said or said[-1] != pytest.approx(ratio):
             said.append((await source.sample()).ratio)
+            await asyncio.sleep(0.005)
 
 
 async def within(source: Source, timeout_seconds: float = SOON_SECONDS) -> str:
@@ -62,10 +63,10 @@ async def says_who_is_away(source_at: SourceAt) -> None:
     assert "/nonexistent/socket" in missing
 
 
-async def refuses_garbage(source_at: SourceAt, *more: bytes) -> None:
+async def refuses_garbage(source_at: SourceAt, *more: bytes, first: bool = False) -> None:
     """See that whatever another server may say is one error that names where it came from."""
     for said in (*GARBAGE, *more):
-        async with served(saying(said)) as place, asyncio.timeout(10):
+        async with served(saying(said, first=first)) as place, asyncio.timeout(10):
             assert str(place) in await failure(source_at(place)), said[:20]
 
 

@@ -39,11 +39,11 @@ async def served(talk: Talk, path: Path | None = None, tls: ssl.SSLContext | Non
     await asyncio.gather(*talks)
 
 
-def saying(*parts: bytes, heard: list[bytes] | None = None) -> Talk:
-    """Return a talk that hears once, says the parts one by one, and closes."""
+def saying(*parts: bytes, heard: list[bytes] | None = None, first: bool = False) -> Talk:
+    """Return a talk that hears once, unless the server speaks first, says the parts one by one, and closes."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        said = await reader.read(65536)
+        said = b"" if first else await reader.read(65536)
         if heard is not None:
             heard.append(said)
         for part in parts:

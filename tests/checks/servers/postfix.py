@@ -57,6 +57,8 @@ cleanup  unix       n - n - 0 cleanup
 qmgr     unix       n - n - 1 qmgr
 error    unix       - - n - - error
 discard  unix       - - n - - discard
+lmtp     unix       - - n - - lmtp
+showq    unix       n - n - - showq
 bounce   unix       - - n - 0 bounce
 defer    unix       - - n - 0 bounce
 """
@@ -96,10 +98,11 @@ class Postfix(msgspec.Struct, frozen=True):
 
 
 @contextlib.contextmanager
-def postfix(pair: Pair, other: Pair, smtp_port: int, auth_port: int) -> Iterator[Postfix]:
+def postfix(pair: Pair, other: Pair, smtp_port: int, auth_port: int, settings: str = "") -> Iterator[Postfix]:
     """Run it within the block. It must be started by root, and takes its own user for most of what it does.
 
-    `other` is the certificate of the listener of that name. At `auth_port`, Dovecot knows the passwords.
+    `other` is the certificate of the listener of that name. At `auth_port`, Dovecot knows the passwords. The settings
+    are more lines of main.cf.
     """
     if os.geteuid() != 0:
         raise PermissionError("Postfix can be started by root alone")
@@ -115,7 +118,7 @@ def postfix(pair: Pair, other: Pair, smtp_port: int, auth_port: int) -> Iterator
             for listener, port in ports.items()
             for address in ADDRESSES
         ]
-        (directory / "main.cf").write_text(MAIN.format(**files))
+        (directory / "main.cf").write_text(MAIN.format(**files) + settings)
         (directory / "master.cf").write_text(SERVICES + "".join(listeners))
         (directory / "maillog").touch()  # it may be asked for before anything was logged
         (directory / "old").write_text("/^EHLO/ UNKNOWN\n")
@@ -134,7 +137,7 @@ def _make_queue(directory: Path) -> None:
     """Make the directories that `postfix start` would make."""
     owner = pwd.getpwnam("postfix")
     queue = directory / "queue"
-    own = ("active", "bounce", "defer", "deferred", "incoming", "maildrop", "private", "public", "trace")
+    own = ("active", "bounce", "defer", "deferred", "hold", "incoming", "maildrop", "private", "public", "trace")
     for path in (queue, queue / "pid", *(queue / name for name in own), directory / "data"):
         path.mkdir()
     for path in (*(queue / name for name in own), directory / "data"):
