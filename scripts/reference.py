@@ -1,4 +1,4 @@
-"""Write docs/reference/: a page for each check, from what its class says of itself.
+"""Write docs/reference/: a page for each check and each source, from what its class says of itself.
 
 `make reference` runs it. A test sees to it that the pages are those of the code.
 """
@@ -22,7 +22,7 @@ HEAD = """\
 
 One page for each check, made from the code by `make reference`; `feedback plugins NAME` prints the same in a terminal.
 Every check also has the [options that all checks have](common.md). To write one's own takes
-[ten minutes](../checks.md).
+[ten minutes](../checks.md). What an agent measures has [pages of its own](sources/index.md).
 
 | check | |
 |---|---|
@@ -47,15 +47,42 @@ When it runs, and how many results in a row decide. What is not given comes from
 """
 
 
+SOURCES_HEAD = """\
+# The sources
+
+One page for each thing that an agent can measure, made from the code by `make reference`; `feedback plugins NAME` prints
+the same in a terminal. Every metric also has the [keys that all metrics have](../../configuration.md#agentyaml). What the
+figures mean stands in [The agent](../../agent.md#what-it-measures).
+
+| source | |
+|---|---|
+"""
+
+
 def pages() -> Mapping[str, str]:
     """Return the text of every page by its file name."""
     common = {option.name for option in describe(Check)}
-    checks = [plugin for plugin in known_plugins() if plugin.kind == "check"]
+    known = known_plugins()
+    checks = [plugin for plugin in known if plugin.kind == "check"]
     if broken := broken_plugins():
         raise PluginError("\n".join(plugin.why for plugin in broken))
-    index = HEAD + "".join(f"| [`{one.name}`]({one.name}.md) | {summary(one.doc)} |\n" for one in checks)
     shared = COMMON + _table(describe(Check)) + TIMING + _table(describe(CadenceShape))
-    return {"index.md": index, "common.md": shared} | {f"{one.name}.md": _page(one, common) for one in checks}
+    return (
+        {"index.md": HEAD + _rows(checks), "common.md": shared}
+        | {f"{one.name}.md": _page(one, common) for one in checks}
+        | source_pages([plugin for plugin in known if plugin.kind == "source"])
+    )
+
+
+def source_pages(sources: list[Description]) -> Mapping[str, str]:
+    """Return the text of the pages of the agent's sources, by file name."""
+    return {"sources/index.md": SOURCES_HEAD + _rows(sources)} | {
+        f"sources/{one.name}.md": _source_page(one) for one in sources
+    }
+
+
+def _rows(plugins: list[Description]) -> str:
+    return "".join(f"| [`{one.name}`]({one.name}.md) | {summary(one.doc)} |\n" for one in plugins)
 
 
 def summary(doc: str) -> str:
@@ -72,6 +99,17 @@ def _page(plugin: Description, common: set[str]) -> str:
         parts.append(f"```yaml\nchecks:\n{textwrap.indent(example, '  ')}\n```")
     parts.append(options.rstrip() if options else "It has no options of its own.")
     parts.append("Besides these it has the [options that all checks have](common.md).")
+    return "\n\n".join(parts) + "\n"
+
+
+def _source_page(plugin: Description) -> str:
+    """Return a source's page: what it measures, its options, an example."""
+    text, example = split_example(plugin.doc)
+    parts = [f"# `{plugin.name}`", _prose(text)]
+    if example:
+        parts.append(f"```yaml\nmetrics:\n{textwrap.indent(example, '  ')}\n```")
+    parts.append(_table(plugin.options).rstrip() or "It has no options of its own.")
+    parts.append("Besides these it has the [keys that all metrics have](../../configuration.md#agentyaml).")
     return "\n\n".join(parts) + "\n"
 
 
@@ -101,11 +139,11 @@ def _cells(option: Option) -> Iterator[str]:
 
 
 def main() -> int:
-    """Write what has changed, and delete pages of checks that are gone."""
+    """Write what has changed, and delete pages of checks and sources that are gone."""
     wanted = pages()
-    DIRECTORY.mkdir(exist_ok=True)
-    for path in DIRECTORY.glob("*.md"):
-        if path.name not in wanted:
+    (DIRECTORY / "sources").mkdir(parents=True, exist_ok=True)
+    for path in DIRECTORY.rglob("*.md"):
+        if str(path.relative_to(DIRECTORY)) not in wanted:
             path.unlink()
     for name, text in wanted.items():
         path = DIRECTORY / name

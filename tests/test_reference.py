@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from feedback.commands.plugins import known_plugins
+from feedback.agent.config_file import load_agent_config
+from feedback.commands.plugins import Description, known_plugins
 from feedback.director.config_file import load_director_config
 from scripts.reference import DIRECTORY, pages, split_example, summary
 
-CHECKS = {plugin.name: plugin for plugin in known_plugins() if plugin.kind == "check"}
+KNOWN = known_plugins()
+CHECKS = {plugin.name: plugin for plugin in KNOWN if plugin.kind == "check"}
+SOURCES = {plugin.name: plugin for plugin in KNOWN if plugin.kind == "source"}
 PAGES = pages()
 
 CONFIG = """\
@@ -21,9 +24,14 @@ services:
     checks:
 """
 
+AGENT_CONFIG = """\
+agent: {name: rs1, directors: ["ws://192.0.2.1:8600/agent"]}
+metrics:
+"""
 
-def test_there_is_a_page_for_each_check_and_no_other() -> None:
-    assert {path.name for path in DIRECTORY.iterdir()} == PAGES.keys()
+
+def test_there_is_a_page_for_each_check_and_source_and_no_other() -> None:
+    assert {str(path.relative_to(DIRECTORY)) for path in DIRECTORY.rglob("*.md")} == PAGES.keys()
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -45,10 +53,19 @@ def test_a_check_has_an_example_that_is_read_and_uses_it(name: str, tmp_path: Pa
     assert name in {config.check.name for config in service.checks}
 
 
-@pytest.mark.parametrize("name", CHECKS)
-def test_every_option_says_what_it_is_for(name: str) -> None:
-    undocumented = [option.name for option in CHECKS[name].options if not option.doc]
+@pytest.mark.parametrize("plugin", [*CHECKS.values(), *SOURCES.values()], ids=lambda plugin: plugin.name)
+def test_every_option_says_what_it_is_for(plugin: Description) -> None:
+    undocumented = [option.name for option in plugin.options if not option.doc]
     assert undocumented == []
+
+
+@pytest.mark.parametrize("name", [name for name, source in SOURCES.items() if split_example(source.doc)[1]])
+def test_an_example_of_a_source_is_read_and_uses_it(name: str, tmp_path: Path) -> None:
+    _, example = split_example(SOURCES[name].doc)
+    file = tmp_path / "agent.yaml"
+    file.write_text(AGENT_CONFIG + textwrap.indent(example, "  "))
+    metrics = load_agent_config(file).metrics
+    assert name in {metric.source.name for metric in metrics.values()}
 
 
 def test_an_example_is_what_stands_indented_below_the_word() -> None:

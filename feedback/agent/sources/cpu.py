@@ -33,6 +33,11 @@ class CpuSource(Source, name="cpu"):
 
     Waiting for disks counts as idle: the core is free to do other work. Time that a hypervisor gave to others
     (steal) counts as used: it can't be had. Of several quotas, a group's and those around it, the tightest decides.
+
+    Example:
+
+        cpu: {}
+        cpu.nginx: {source: cpu, cgroup: /system.slice/nginx.service}
     """
 
     cgroup: Annotated[str | None, "control group whose quota and use count, by default the container's"] = None

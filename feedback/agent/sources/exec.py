@@ -19,6 +19,10 @@ class ExecSource(Source, name="exec"):
     """What a program prints, divided by a limit: a bare number, or a Nagios plugin's performance data.
 
     The program is run directly, without a shell. One that does not end in time is killed with its process group.
+
+    Example:
+
+        disk.root: {source: exec, command: [/usr/lib/nagios/plugins/check_disk, -w, 20%, -p, /], interval: 1m}
     """
 
     command: Annotated[tuple[str, ...], "program and arguments"]

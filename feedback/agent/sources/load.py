@@ -13,6 +13,10 @@ class LoadSource(Source, name="load"):
     """Load average of the last minute, per online CPU.
 
     It counts tasks that wait for disks too, and it is slow: `cpu` and `pressure` say more, and sooner.
+
+    Example:
+
+        load: {}
     """
 
     def __post_init__(self) -> None:

@@ -26,6 +26,10 @@ class MemorySource(Source, name="memory"):
 
     Available is more than free: the kernel gives file cache back as soon as a program asks. Of several limits, a
     group's and those around it, the tightest decides.
+
+    Example:
+
+        memory: {}
     """
 
     swap: Annotated[bool, "count swap as memory: in use and total of both together"] = False

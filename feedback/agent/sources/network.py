@@ -45,7 +45,12 @@ class Traffic(msgspec.Struct, frozen=True):
 
 
 class NetworkSource(Source, name="network"):
-    """Bits per second, of the busier direction, as a share of the interface's capacity."""
+    """Bits per second, of the busier direction, as a share of the interface's capacity.
+
+    Example:
+
+        network: {interface: eth0, capacity: 1Gbit}
+    """
 
     interface: Annotated[str | None, "by default the default route's, and without one the busiest"] = None
     capacity: Annotated[Capacity | None, "what one direction can carry, by default the link's speed"] = None

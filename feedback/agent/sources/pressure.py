@@ -16,6 +16,10 @@ class PressureSource(Source, name="pressure"):
     """Share of the time since the last sample in which tasks waited for a resource (pressure stall information).
 
     Taken from the kernel's running totals: its own averages lag by ten seconds and more.
+
+    Example:
+
+        pressure.io: {source: pressure, resource: io}
     """
 
     resource: Annotated[Resource | None, "cpu, memory or io; by default the one with the most pressure"] = None
