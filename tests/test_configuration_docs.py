@@ -9,6 +9,7 @@ from feedback.agent import config_file as agent_file
 from feedback.agent import config_tls as agent_tls
 from feedback.agent import config_watches as agent_watches
 from feedback.agent.config_file import load_agent_config
+from feedback.director import config_feeds
 from feedback.director import config_shape as shape
 from feedback.director.config_file import load_director_config
 from feedback.options import describe
@@ -34,6 +35,7 @@ TABLES: list[tuple[str, type]] = [
     ("### overload", shape.OverloadShape),
     ("### overflow", shape.OverflowShape),
     ("### connections", shape.ConnectionsShape),
+    ("### agents", config_feeds.FeedShape),
     ("### agent", agent_file._Agent),
     ("### agent.tls", agent_tls.TlsShape),
     ("### metrics", agent_file._Metric),
