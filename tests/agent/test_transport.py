@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from feedback.agent.connection import Connection
+from feedback.agent.secure import TlsError
 from feedback.agent.transport import Link
 from feedback.agent.websocket import LostError, RefusedError
 from feedback.errors import WireError
@@ -15,6 +16,7 @@ from feedback.report import (
     AgentFrame,
     Goodbye,
     Hello,
+    Renewed,
     Report,
     SetWish,
     Wish,
@@ -106,12 +108,15 @@ class Directory:
 
 
 def watch(
-    story: Callable[[Link], Coroutine[Any, Any, None]], connect: Callable[[], Awaitable[Connection]], draw: float = 1.0
+    story: Callable[[Link], Coroutine[Any, Any, None]],
+    connect: Callable[[], Awaitable[Connection]],
+    draw: float = 1.0,
+    renew: Callable[[str], bool] = lambda _: False,
 ) -> None:
     """Run a story beside a link."""
 
     async def main() -> None:
-        link = Link("ws://lvs1", HELLO, connect, lambda: draw)
+        link = Link("ws://lvs1", HELLO, connect, lambda: draw, renew)
         running = asyncio.create_task(link.run())
         try:
             await story(link)
@@ -404,3 +409,51 @@ def test_a_connection_that_breaks_under_a_report_is_made_anew() -> None:
 
     first, second = FakeConnection(), FakeConnection()
     watch(story, Directory(first, second).connect)
+
+
+# --- certificates
+
+
+def test_with_a_new_certificate_the_agent_connects_again_at_once() -> None:
+    first, second = FakeConnection(), FakeConnection()
+    taken: list[str] = []
+
+    def renew(certificate: str) -> bool:
+        taken.append(certificate)
+        return True
+
+    async def story(_: Link) -> None:
+        await asyncio.sleep(10)
+        first.say(encode(Renewed("a certificate")))
+        await asyncio.sleep(1)
+
+    directory = Directory(first, second)
+    watch(story, directory.connect, renew=renew)
+    assert taken == ["a certificate"]
+    assert first.aborted
+    assert second.frames == [HELLO]
+    assert directory.asked_at == [0.0, 10.2]
+
+
+@pytest.mark.parametrize("broken", [True, False])
+def test_a_certificate_that_is_not_put_in_place_changes_nothing(broken: bool, caplog: pytest.LogCaptureFixture) -> None:
+    connection = FakeConnection()
+
+    def renew(_: str) -> bool:
+        if broken:
+            raise TlsError("agent.pem can't be written: Read-only file system")
+        return False
+
+    async def story(_: Link) -> None:
+        connection.say(encode(Renewed("a certificate")))
+        await asyncio.sleep(1)
+
+    directory = Directory(connection)
+    watch(story, directory.connect, renew=renew)
+    assert directory.asked_at == [0.0]
+    told = [record.getMessage() for record in caplog.records if "certificate" in record.getMessage()]
+    assert (
+        told
+        == ['certificate not renewed director=ws://lvs1 reason="agent.pem can\'t be written: Read-only file system"']
+        * broken
+    )
