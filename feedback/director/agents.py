@@ -237,6 +237,12 @@ class Agents:
         """Return the wishes that must outlive the director: those that are not `ready`, by agent."""
         return {name: agent.wish for name, agent in self._agents.items() if agent.wish is not Wish.READY}
 
+    def metrics(self, now: float) -> dict[str, Mapping[str, float]]:
+        """Return what is reported of each host, by agent, as far as it is fresh."""
+        return {
+            name: agent.report.metrics for name, agent in self._agents.items() if agent.report and agent.is_fresh(now)
+        }
+
     def connected(self) -> int:
         """Return how many agents are connected."""
         return sum(agent.link is not None for agent in self._agents.values())

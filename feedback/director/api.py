@@ -6,6 +6,7 @@ Reading is open to whoever reaches the port. Changes and agents need the token, 
 import asyncio
 import ipaddress
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
@@ -85,7 +86,8 @@ class _Api:
     async def metrics(self, _: web.Request) -> web.Response:
         """GET /metrics: collected in turns and written in a thread, so that checks and agents are not held up."""
         collected = []
-        for family in families(self._control.snapshot(), self._counts, self._agents, self._control.events):
+        snapshot, now = self._control.snapshot(), time.monotonic()
+        for family in families(snapshot, self._counts, self._agents, self._control.events, now):
             collected.append(family)
             await asyncio.sleep(0)
         return web.Response(body=await asyncio.to_thread(text_of, collected), headers={"Content-Type": CONTENT_TYPE})

@@ -65,15 +65,18 @@ def text_of(metrics: Iterable[Metric]) -> bytes:
     return generate_latest(registry)
 
 
-def families(snapshot: Snapshot, counts: Counts, agents: Agents, events: EventLog) -> Iterator[Metric]:
-    """Yield every metric of this moment. The snapshot is read as the families are taken, the totals too."""
+def families(snapshot: Snapshot, counts: Counts, agents: Agents, events: EventLog, now: float) -> Iterator[Metric]:
+    """Yield every metric of this moment, `now` in monotonic seconds.
+
+    The snapshot is read as the families are taken, the totals too.
+    """
     labelled = [((service.name, seen.name), seen) for service in snapshot.services for seen in service.destinations]
     yield _build(snapshot)
     yield from _services(snapshot)
     yield from _destinations(labelled)
     yield from _checks(labelled)
     yield from _totals(counts)
-    yield from _agents(agents)
+    yield from _agents(agents, now)
     yield _total("feedback_events_total", "Events recorded.", events.sequence)
 
 
@@ -195,7 +198,16 @@ def _totals(counts: Counts) -> Iterator[Metric]:
     )
 
 
-def _agents(agents: Agents) -> Iterator[Metric]:
+def _agents(agents: Agents, now: float) -> Iterator[Metric]:
+    reported = GaugeMetricFamily(
+        "feedback_agent_metric_ratio",
+        "What an agent reports of a resource, as a share of its limit; absent without a fresh report.",
+        labels=("agent", "metric"),
+    )
+    for name, metrics in agents.metrics(now).items():
+        for metric, value in metrics.items():
+            reported.add_metric((name, metric), value)
+    yield reported
     yield GaugeMetricFamily("feedback_agents_connected", "Agents that are connected.", agents.connected())
     yield _total("feedback_agent_frames_total", "Frames that agents have sent.", agents.frames)
     yield _total("feedback_agent_reports_total", "Load reports that were taken.", agents.reports)

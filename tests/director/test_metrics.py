@@ -19,13 +19,15 @@ from tests.director.fake_control import FakeControl, make_check, make_destinatio
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
+NOW = 10.0
+
 
 class Scrape:
     """One director's metrics, read as Prometheus reads them."""
 
     def __init__(self, control: FakeControl, counts: Counts | None = None, agents: Agents | None = None) -> None:
         agents = agents or Agents([], control.events.record)
-        told = families(control.snapshot(), counts or Counts(), agents, control.events)
+        told = families(control.snapshot(), counts or Counts(), agents, control.events, NOW)
         text = text_of(told).decode()
         self.families: dict[str, Metric] = {family.name: family for family in text_string_to_metric_families(text)}
         self._samples: Samples = {
@@ -132,14 +134,24 @@ def test_agents_are_counted_with_what_was_refused_of_them() -> None:
     agents = Agents(["rs1"], control.events.record)
     link = Link("10.2.0.11:4000", lambda _: None)
     for frame in (Hello("rs1"), Report({"cpu": 0.5}), Report({"cpu": 0.5})):
-        agents.hear(link, encode(frame), 10.0)
+        agents.hear(link, encode(frame), NOW)
     with pytest.raises(CutOffError):
-        agents.hear(Link("10.9.9.9:1", lambda _: None), b"\xc1", 10.0)
+        agents.hear(Link("10.9.9.9:1", lambda _: None), b"\xc1", NOW)
     scrape = Scrape(control, agents=agents)
     assert scrape.value("feedback_agents_connected") == 1
+    assert scrape.value("feedback_agent_metric_ratio", agent="rs1", metric="cpu") == 0.5
     assert scrape.value("feedback_agent_frames_total") == 4
     assert scrape.value("feedback_agent_reports_total") == 2
     assert scrape.value("feedback_agent_refusals_total", reason=Refusal.GARBAGE) == 1
+
+
+def test_metrics_of_an_agent_are_told_while_they_are_fresh() -> None:
+    agents = Agents(["rs1", "rs2"], FakeControl().events.record)
+    link = Link("10.2.0.11:4000", lambda _: None)
+    for frame in (Hello("rs1"), Report({"cpu": 0.5})):
+        agents.hear(link, encode(frame), NOW - 5)
+    assert agents.metrics(NOW - 2) == {"rs1": {"cpu": 0.5}}
+    assert agents.metrics(NOW) == {}
 
 
 def test_ticks_are_a_histogram_of_their_time() -> None:
@@ -171,7 +183,7 @@ def test_what_servers_say_can_not_break_the_format() -> None:
 
 def test_the_documentation_lists_every_metric_and_no_other() -> None:
     control = FakeControl()
-    told = families(control.snapshot(), Counts(), Agents([], control.events.record), control.events)
+    told = families(control.snapshot(), Counts(), Agents([], control.events.record), control.events, NOW)
     text = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
     documented = re.findall(r"^\| `(feedback_\w+)` \|", text, re.MULTILINE)
     assert sorted(documented) == sorted(_written(family) for family in told)
