@@ -50,9 +50,10 @@ When it runs, and how many results in a row decide. What is not given comes from
 SOURCES_HEAD = """\
 # The sources
 
-One page for each thing that an agent can measure, made from the code by `make reference`; `feedback plugins NAME` prints
-the same in a terminal. Every metric also has the [keys that all metrics have](../../configuration.md#agentyaml). What the
-figures mean stands in [The agent](../../agent.md#what-it-measures).
+One page for each thing that an agent can measure, made from the code by `make reference`; `feedback plugins NAME`
+prints the same in a terminal. Every metric also has the
+[keys that all metrics have](../../configuration.md#agentyaml). What the figures mean stands in
+[The agent](../../agent.md#what-it-measures).
 
 | source | |
 |---|---|
