@@ -19,6 +19,7 @@ DIRECTORY = "/var/lib/feedback/pki"
 LIFETIME_SECONDS = 90 * 86400.0
 VALID_SECONDS = 3600.0
 MIN_LIFETIME_SECONDS = 3600.0
+MAX_NAMES = 16  # more might not fit into the message that brings an agent its new certificate
 
 _HOST = re.compile(r"[A-Za-z0-9._:-]{1,253}")
 
@@ -134,6 +135,8 @@ def _agents(arguments: argparse.Namespace) -> tuple[str, ...]:
             )
     if not arguments.names:
         raise ConfigError(f"feedback pki {arguments.action}: which agent? Give its name, as in director.yaml")
+    if len(arguments.names) > MAX_NAMES:
+        raise ConfigError(f"one certificate has at most {MAX_NAMES} names: one host seldom has more agents")
     return tuple(dict.fromkeys(arguments.names))
 
 

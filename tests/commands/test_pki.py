@@ -86,6 +86,7 @@ def test_without_names_the_director_is_this_host() -> None:
         (("director",), 2, "feedback pki director: by which names and addresses do agents reach the director?"),
         (("enroll",), 2, "feedback pki enroll: which agent? Give its name, as in director.yaml"),
         (("enroll", "rs/1"), 2, '"rs/1" must be an agent\'s name: letters, digits, ".", "_" and "-", at most 128'),
+        (("enroll", *map(str, range(17))), 2, "one certificate has at most 16 names"),
         (("list", "rs1"), 2, "feedback pki list takes no names"),
         (("revoke", "rs1", "--directory", "nowhere"), 1, "feedback pki: nowhere/register.json is not there: "),
     ],
