@@ -30,28 +30,52 @@ class Finished(msgspec.Struct, frozen=True):
 
 async def run(command: Sequence[str]) -> Finished:
     """Run a program. Raises SourceError when it can't be started or prints more than 64 kB."""
-    try:
-        process = subprocess.Popen(  # noqa: ASYNC220 - the start itself is quick, and the end is awaited below
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        raise SourceError(f"can't run {command[0]}: {why}") from None
-    with contextlib.ExitStack() as stack:
-        pipes = [stack.enter_context(pipe) for pipe in (process.stdout, process.stderr) if pipe is not None]
-        stdout, stderr = await _attend(process, [_Output(pipe) for pipe in pipes])
+    with contextlib.ExitStack() as read:
+        process, ended, pipes = _start(command, read)
+        stdout, stderr = await _attend(process, ended, [_Output(pipe) for pipe in pipes])
     return Finished(process.returncode, stdout, stderr)
 
 
-async def _attend(process: subprocess.Popen[bytes], outputs: list["_Output"]) -> list[bytes]:
+def _start(command: Sequence[str], read: contextlib.ExitStack) -> tuple[subprocess.Popen[bytes], int, list[IO[bytes]]]:
+    """Start a program. Return it with its pidfd, and its output and its errors to read, which `read` closes.
+
+    The pipes are made here, for where there are not descriptors enough: Popen has left some open until Python 3.11.4.
+    """
+    with contextlib.ExitStack() as passed:
+        try:
+            output, errors = _pipe(read, passed), _pipe(read, passed)
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output[1], stderr=errors[1], start_new_session=True
+            )
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            raise SourceError(f"can't run {command[0]}: {why}") from None
+    return process, _watch(process), [output[0], errors[0]]
+
+
+def _pipe(read: contextlib.ExitStack, written: contextlib.ExitStack) -> tuple[IO[bytes], IO[bytes]]:
+    """Return the two ends of a new pipe, each to be closed with the others that are used so."""
+    ends = os.pipe()
+    return (
+        read.enter_context(os.fdopen(ends[0], "rb", buffering=0)),
+        written.enter_context(os.fdopen(ends[1], "wb", buffering=0)),
+    )
+
+
+def _watch(process: subprocess.Popen[bytes]) -> int:
+    """Return the pidfd of a program that has just been started; kill it where there can be none."""
+    try:
+        return os.pidfd_open(process.pid)
+    except OSError as error:
+        process.kill()
+        process.wait()
+        raise SourceError(f"programs can't be watched: {error.strerror}") from None
+
+
+async def _attend(process: subprocess.Popen[bytes], ended: int, outputs: list["_Output"]) -> list[bytes]:
     """Read what the program prints until it ends; return that."""
     loop = asyncio.get_running_loop()
     over = loop.create_future()
-    ended = os.pidfd_open(process.pid)
     try:
         loop.add_reader(ended, _finish, over)
         for output in outputs:

@@ -1,4 +1,6 @@
 import asyncio
+import os
+import resource
 import sys
 from pathlib import Path
 
@@ -110,3 +112,29 @@ def is_running(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.loopback
+async def test_a_program_for_which_descriptors_run_out_leaves_nothing_open() -> None:
+    def descriptors() -> set[str]:
+        return set(os.listdir("/proc/self/fd"))  # noqa: PTH208 - what is listed is names of descriptors
+
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    await ExecSource(command=("echo", "1")).sample()
+    before = descriptors()
+    spare = os.open("/dev/null", os.O_RDONLY)
+    os.close(spare)
+    failures: list[str] = []
+    try:
+        for free in range(12):  # from the first pipe to the handle of the process
+            resource.setrlimit(resource.RLIMIT_NOFILE, (spare + free, limits[1]))
+            try:
+                await ExecSource(command=("echo", "1")).sample()
+            except SourceError as error:
+                failures.append(str(error))
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            assert descriptors() == before
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert 5 <= len(failures) < 12
+    assert all("Too many open files" in failure for failure in failures)
