@@ -19,7 +19,8 @@ UP, DOWN = Facts(health=Health.UP), Facts(health=Health.DOWN)
 class Fluid:
     """A controller and its cluster. demand: of what all destinations can do together. Reports are a second old.
 
-    capped: whether a full destination reports 1 however far it is over. `step` lets a second pass.
+    capped: whether a full destination reports 1 however far it is over. overrides: what some report whatever they do.
+    `step` lets a second pass.
     """
 
     config: ServiceConfig
@@ -28,6 +29,7 @@ class Fluid:
     capped: bool = True
     now: float = 1000.0
     down: set[str] = field(default_factory=set)
+    overrides: dict[str, float] = field(default_factory=dict)
     connections: int = 0  # the overflow's
     history: list[ServiceState] = field(default_factory=list)
 
@@ -73,6 +75,7 @@ class Fluid:
         self.state = ServiceState(self.desired.state.service, self.desired.state.destinations, counters)
         self.history.append(self.state)
         self._reports = {name: min(1.0, load) if self.capped else load for name, load in self.load().items()}
+        self._reports |= self.overrides
         self.now += 1.0
         return self.desired
 
