@@ -177,7 +177,10 @@ class Collector:
         report = combine(self._readings.values(), now, self._sequence, time.time())
         state, why = self._board.state(now)
         if state is not self._state:
-            log.warning('state state=%s reason="%s"', state, why)
+            if why:
+                log.warning('state state=%s reason="%s"', state, why)
+            else:
+                log.info("state state=%s", state)
             self._state = state
         return msgspec.structs.replace(
             report, failures={**report.failures, **self._board.failures()}, state=state, why=why

@@ -178,6 +178,7 @@ PARSERS: Mapping[str, Parser] = {
         (
             report.encode(report.Hello("rs1")),
             report.encode(report.Report({"cpu": 0.5, "memory": 0.25}, {"disk": "no such file"}, 7, 1e9)),
+            report.encode(report.Report({}, state=report.HostState.DOWN, why="nobody listens on TCP port 80")),
             report.encode(report.SetWish(report.Wish.DRAIN)),
         ),
     ),
