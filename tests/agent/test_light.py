@@ -25,13 +25,66 @@ HEAVY = {
     "uvloop",
     "wsproto",
 }
+TLS = {"ssl", "_ssl", "hashlib", "_hashlib", "hmac"}
+"""What brings OpenSSL, and with it 4 MB."""
+
+SELDOM = {"ctypes", "email", "http", "json", "multiprocessing", "tempfile", "urllib.request", "zipfile"}
 PROGRAM = """
-import json, sys
+import sys
+there = set(sys.modules)
 from feedback.cli import main
 status = main(["agent", "--config", sys.argv[1], "--once"])
-print(json.dumps(sorted(sys.modules)))
+loaded = sorted(set(sys.modules) - there)
+import json
+print(json.dumps(loaded))
 sys.exit(status)
 """
+AGENT = "agent: {{name: rs1, directors: ['{url}'], control: null}}\nmetrics:\n"
+USUAL = """\
+  cpu: {}
+  memory: {}
+  pressure: {}
+  load: {}
+  network: {interface: lo, capacity: 1Gbit}
+  disk: {}
+  jobs: {source: exec, command: [echo, '0.5']}
+"""
+
+
+def run_once(config: Path) -> tuple[dict[str, dict[str, object]], set[str]]:
+    """Run the agent in a new process; return its report, and the modules that were loaded for it."""
+    printed = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(config)], stdout=subprocess.PIPE, check=True, timeout=50
+    ).stdout
+    report, modules = map(json.loads, printed.splitlines())
+    return report, set(modules)
+
+
+def test_the_usual_sources_load_no_openssl_and_no_library_but_the_base_s(tmp_path: Path) -> None:
+    config = tmp_path / "agent.yaml"
+    config.write_text(AGENT.format(url="ws://127.0.0.1:9/agent") + USUAL)
+    report, modules = run_once(config)
+    assert {"cpu", "memory", "load", "network", "disk", "jobs"} <= report["metrics"].keys()
+    assert modules.isdisjoint(TLS | SELDOM)
+    libraries = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names
+    brought = {name for name in libraries if "cython" in name or name == "typing_extensions"}  # by these two
+    assert libraries - brought == {"feedback", "msgspec", "yaml"}
+
+
+def test_an_agent_that_speaks_tls_has_asyncio_with_it(tmp_path: Path) -> None:
+    config = tmp_path / "agent.yaml"
+    config.write_text(AGENT.format(url="wss://127.0.0.1:9/agent") + USUAL)
+    _, modules = run_once(config)
+    assert "ssl" in modules
+
+
+def test_a_source_that_brings_asyncio_has_it_whole(tmp_path: Path) -> None:
+    config = tmp_path / "agent.yaml"
+    source = "  http_json: {url: 'https://127.0.0.1:9/', timeout: 1s}\n"
+    config.write_text(AGENT.format(url="ws://127.0.0.1:9/agent") + USUAL + source)
+    report, modules = run_once(config)
+    assert "ssl" in modules
+    assert "refused" in str(report["failures"]["http_json"])
 
 
 def test_a_run_of_every_source_loads_nothing_of_the_directors(tmp_path: Path) -> None:
@@ -47,10 +100,7 @@ def test_a_run_of_every_source_loads_nothing_of_the_directors(tmp_path: Path) ->
         "  http_json: {url: 'http://127.0.0.1:9/'}\n  prometheus: {url: 'http://127.0.0.1:9/', series: up}\n"
         "  jobs: {source: exec, command: [echo, '0.5']}\n"
     )
-    printed = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(config)], stdout=subprocess.PIPE, check=True, timeout=50
-    ).stdout
-    report, modules = map(json.loads, printed.splitlines())
+    report, modules = run_once(config)
     assert {"cpu", "memory", "load", "network", "jobs", "swap", "disk", "filedescriptors", "processes"} <= report[
         "metrics"
     ].keys()
