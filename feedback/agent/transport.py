@@ -52,7 +52,8 @@ class Link:
         self._wish = hello.wish
         self._wish_pending = False
         self._answer: asyncio.Future[str] | None = None
-        self._report: bytes | None = None
+        self._report: bytes | None = None  # the newest
+        self._report_pending = False
         self._goodbye: Goodbye | None = None
         self._wake = asyncio.Event()
         self._leaving = asyncio.Event()
@@ -70,7 +71,7 @@ class Link:
                 if self._idle.send_now(report):
                     return
         self._idle = None  # the next report must not overtake this one
-        self._report = report
+        self._report, self._report_pending = report, True
         self._wake.set()
 
     async def tell(self, wish: Wish) -> str:
@@ -141,6 +142,7 @@ class Link:
         hello = Hello(self._hello.agent, self._hello.version, self._wish, self._hello.interval_seconds)
         self._connected = True  # from here on a changed wish is a frame of its own
         self._wish_pending = False
+        self._report_pending = True  # a director that was away is not to wait for the next to know the host's state
         await connection.send(encode(hello))
         log.info("connected director=%s wish=%s", self.director, hello.wish)
         self._said = ""
@@ -148,9 +150,9 @@ class Link:
             if self._wish_pending:
                 self._wish_pending = False
                 await connection.send(encode(SetWish(self._wish)))
-            if self._report is not None:
-                report, self._report = self._report, None
-                await connection.send(report)
+            if self._report is not None and self._report_pending:
+                self._report_pending = False
+                await connection.send(self._report)
             if self._goodbye is not None:
                 await connection.send(encode(self._goodbye))
                 await connection.close()

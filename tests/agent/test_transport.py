@@ -398,14 +398,14 @@ def test_a_report_that_has_to_wait_is_not_overtaken() -> None:
     watch(story, Directory(connection).connect)
 
 
-def test_a_connection_that_breaks_under_a_report_is_made_anew() -> None:
+def test_a_connection_that_breaks_under_a_report_is_made_anew_and_begins_with_the_newest_report() -> None:
     async def story(link: Link) -> None:
         await asyncio.sleep(1)
         first.break_down()
         link.offer(encode(report(1)))
         await asyncio.sleep(60)
         link.offer(encode(report(2)))
-        assert second.frames == [HELLO, report(2)]
+        assert second.frames == [HELLO, report(1), report(2)]
 
     first, second = FakeConnection(), FakeConnection()
     watch(story, Directory(first, second).connect)
