@@ -246,7 +246,9 @@ PARSERS: Mapping[str, Parser] = {
         (b"up ready 75%", b"down #the disk is full", b"drain,weight:30"),
     ),
     "what a command prints": Parser(
-        lambda data: host_text.read(data, host_text.Reading(1.0, (1, 2, 3, 4), {"cpu": 5}), 2.0, 100.0),
+        lambda data: host_text.read(
+            data, host_text.Reading(1.0, (1, 2, 3, 4), {"cpu": 5}), 2.0, 100.0, {"cpu", "memory", "load", "pressure"}
+        ),
         (
             b"cpu  10 0 0 90 0\ncpu0 10 0 0 90 0\nMemTotal: 9 kB\nMemAvailable: 3 kB\n0.50 0.40 0.30 1/2 3\n",
             b"/proc/pressure/cpu:some avg10=0.00 total=9\ncpu  10 0 0 90\n",

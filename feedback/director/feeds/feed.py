@@ -12,6 +12,9 @@ from feedback.options import Address, Port
 from feedback.plugin import Plugin
 from feedback.report import Report
 
+UNMOVED_SECONDS = 30.0
+"""How long counters may stand still, and what was measured of them before is still believed."""
+
 
 class Feed(Plugin, abc.ABC):
     """Base of all feeds. `feedback.director.feeder` owns the interval, the deadline, and what is known of the host."""
@@ -34,6 +37,32 @@ class Feed(Plugin, abc.ABC):
 
     def forget(self) -> None:
         """Drop what was kept from one question to the next: nothing has come for long, or nobody asks any more."""
+
+
+class CpuMeter:
+    """CPU time in use between readings of its counters, of which those at `idle` are not in use.
+
+    Some agents look at their host more seldom than they are asked, and say the same in between: what was measured last
+    goes on holding then, for a while.
+    """
+
+    def __init__(self, idle: Collection[int]) -> None:
+        self._idle = idle
+        self._counters: tuple[int, ...] = ()
+        self._used: float | None = None
+        self._moved = 0.0
+
+    def measure(self, counters: tuple[int, ...], now: float) -> float | None:
+        """Return the share in use, None where it is not known yet or any more. `now` in monotonic seconds."""
+        if counters != self._counters:
+            self._used = busy_ratio(self._counters, counters, self._idle)
+            self._counters, self._moved = counters, now
+        return self._used if now - self._moved <= UNMOVED_SECONDS else None
+
+    def forget(self) -> None:
+        """Measure anew."""
+        self._counters = ()
+        self._used = None
 
 
 class FeedConfig(msgspec.Struct, frozen=True, kw_only=True):

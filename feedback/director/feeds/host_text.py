@@ -2,8 +2,8 @@
 
 import math
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, Literal
 
 import msgspec
 
@@ -19,6 +19,9 @@ COMMAND = (
 """What is run on a host unless another command is configured. No line needs a mark of where it is from."""
 
 METRIC = "command"
+
+Metric = Literal["cpu", "memory", "load", "pressure"]
+"""What lines of /proc tell."""
 
 _IDLE = frozenset({3, 4})  # proc(5): idle and iowait, of user nice system idle iowait irq softirq steal
 _CPU = re.compile(r"^cpu +([0-9 ]+)$", re.MULTILINE)
@@ -36,16 +39,20 @@ class Reading(msgspec.Struct, frozen=True):
     waited: Mapping[str, int] = {}
 
 
-def read(printed: bytes, before: Reading, now: float, limit: float | None) -> tuple[Report, Reading]:
+def read(
+    printed: bytes, before: Reading, now: float, limit: float | None, wanted: Collection[Metric]
+) -> tuple[Report, Reading]:
     """Return what an agent would report of what a command has printed, and the totals for the next time.
 
-    Raises CheckFailed when it is nothing of the kind. `limit` is what of a bare number is 1.
+    Of lines of /proc come the metrics that are `wanted`: none of them before CPU time can be measured, because a host
+    of which only the memory is known would look idle. `limit` is what of a bare number is 1. Raises CheckFailed when it
+    is nothing of the kind.
     """
     text = printed.decode("utf-8", "replace")
     if text.lstrip().startswith("{"):
         return _read_report(printed), before
     if _CPU.search(text):
-        return _read_proc(text, before, now)
+        return _read_proc(text, before, now, wanted)
     try:
         performance = parse_output(printed, None)
     except PerfdataError as error:
@@ -73,14 +80,14 @@ def _read_report(printed: bytes) -> Report:
     return Report(metrics=report.metrics, failures=failures, state=report.state, why=failure_line(report.why))
 
 
-def _read_proc(text: str, before: Reading, now: float) -> tuple[Report, Reading]:
+def _read_proc(text: str, before: Reading, now: float, wanted: Collection[Metric]) -> tuple[Report, Reading]:
     cpu = _CPU.search(text)
     ticks = tuple(int(word) for word in cpu[1].split()[:8]) if cpu else ()
     reading = Reading(now, ticks, {found[1]: int(found[2]) for found in _PRESSURE.finditer(text)})
-    metrics: dict[str, float] = {}
     used = busy_ratio(before.cpu_time, reading.cpu_time, _IDLE)
-    if used is not None:
-        metrics["cpu"] = used
+    if used is None:
+        return Report(metrics={}), reading
+    metrics: dict[Metric, float] = {"cpu": used}
     memory = {found[1]: int(found[2]) for found in _MEMORY.finditer(text)}
     if memory.get("MemTotal", 0) > 0 and "MemAvailable" in memory:
         metrics["memory"] = min(1.0, max(0.0, 1 - memory["MemAvailable"] / memory["MemTotal"]))
@@ -90,7 +97,7 @@ def _read_proc(text: str, before: Reading, now: float) -> tuple[Report, Reading]
     pressure = _pressure(before, reading)
     if pressure is not None:
         metrics["pressure"] = pressure
-    return Report(metrics=metrics), reading
+    return Report(metrics={name: value for name, value in metrics.items() if name in wanted}), reading
 
 
 def _pressure(before: Reading, after: Reading) -> float | None:

@@ -7,7 +7,7 @@ import msgspec
 from feedback.checks import rpc_client
 from feedback.checks.codecs import rpcbind, rstat
 from feedback.checks.codecs.rpc_program import Program
-from feedback.director.feeds.feed import Feed, busy_ratio
+from feedback.director.feeds.feed import CpuMeter, Feed
 from feedback.errors import CheckFailed
 from feedback.model import Endpoint
 from feedback.net import Net
@@ -28,7 +28,7 @@ class RstatdFeed(Feed, name="rstatd"):
 
     def __post_init__(self) -> None:
         self._port = self.rstatd_port
-        self._before: tuple[int, ...] = ()
+        self._meter = CpuMeter({rstat.IDLE})
 
     async def ask(self, endpoint: Endpoint, net: Net) -> Report:
         """Call rstatd; the first time, rpcbind before it."""
@@ -41,22 +41,15 @@ class RstatdFeed(Feed, name="rstatd"):
         except CheckFailed:
             self._port = self.rstatd_port
             raise
-        return self._report(found)
+        used = self._meter.measure(found.cpu_time, net.now())
+        if used is None:
+            return Report(metrics={})
+        return Report(metrics={"cpu": used} if self.cpus is None else {"cpu": used, "load": found.load / self.cpus})
 
     def forget(self) -> None:
         """Ask rpcbind again, and measure anew."""
         self._port = self.rstatd_port
-        self._before = ()
-
-    def _report(self, found: rstat.Statistics) -> Report:
-        metrics = {}
-        used = busy_ratio(self._before, found.cpu_time, {rstat.IDLE})
-        self._before = found.cpu_time
-        if used is not None:
-            metrics["cpu"] = used
-        if self.cpus is not None:
-            metrics["load"] = found.load / self.cpus
-        return Report(metrics=metrics)
+        self._meter.forget()
 
 
 async def _find(endpoint: Endpoint, net: Net) -> int:

@@ -8,7 +8,7 @@ import msgspec
 
 from feedback.checks.codecs import snmp_message
 from feedback.checks.credentials import Password
-from feedback.director.feeds.feed import Feed, busy_ratio
+from feedback.director.feeds.feed import CpuMeter, Feed
 from feedback.errors import CheckFailed, Reason
 from feedback.model import Endpoint
 from feedback.net import Datagrams, Net
@@ -60,7 +60,7 @@ class SnmpFeed(Feed, name="snmp"):
             raise ValueError(f"objects: must be at most {snmp_message.VARIABLES_LIMIT - len(UCD)}")
         if self.mib == "none" and not self.objects:
             raise ValueError("objects: must be there where mib is none")
-        self._before: tuple[int, ...] = ()
+        self._meter = CpuMeter(IDLE)
         self._request_id = 0
 
     async def ask(self, endpoint: Endpoint, net: Net) -> Report:
@@ -69,11 +69,18 @@ class SnmpFeed(Feed, name="snmp"):
         found = dict(await self._get(endpoint, net, wanted)) if wanted else {}
         if self.mib == "host_resources":
             found |= await self._get(endpoint, net, None)
-        return self._report(found)
+        if not found:
+            raise CheckFailed(Reason.CONTENT, "the agent has none of the objects that it was asked for")
+        used = None
+        if self.mib == "ucd" and CPU_TIME[3] in found:
+            used = self._meter.measure(tuple(found.get(oid, 0) for oid in CPU_TIME), net.now())
+            if used is None:
+                return Report(metrics={})
+        return self._report(found, used)
 
     def forget(self) -> None:
         """Measure anew."""
-        self._before = ()
+        self._meter.forget()
 
     async def _get(self, endpoint: Endpoint, net: Net, oids: list[str] | None) -> Mapping[str, int]:
         """Return the answer to one request, which is sent again where none comes: it may have been lost."""
@@ -102,8 +109,9 @@ class SnmpFeed(Feed, name="snmp"):
                 return found
         return None
 
-    def _report(self, found: Mapping[str, int]) -> Report:
-        metrics = {"ucd": self._ucd, "host_resources": _processors, "none": _nothing}[self.mib](found)
+    def _report(self, found: Mapping[str, int], used: float | None) -> Report:
+        metrics = {} if used is None else {"cpu": used}
+        metrics |= _memory(found) if self.mib == "ucd" else _processors(found)
         failures = {}
         for name, one in self.objects.items():
             value = found.get(one.oid.lstrip("."))
@@ -111,28 +119,18 @@ class SnmpFeed(Feed, name="snmp"):
                 metrics[name] = value / one.limit
             else:
                 failures[name] = f"the agent has no such number at {one.oid}" if value is None else f"it is {value}"
-        if not metrics and not failures and not self._before:
+        if not metrics and not failures:
             raise CheckFailed(Reason.CONTENT, f"the agent has nothing of what mib: {self.mib} names")
         return Report(metrics=metrics, failures=failures)
 
-    def _ucd(self, found: Mapping[str, int]) -> dict[str, float]:
-        metrics = {}
-        cpu_time = tuple(found.get(oid, 0) for oid in CPU_TIME) if CPU_TIME[3] in found else ()
-        used = busy_ratio(self._before, cpu_time, IDLE)
-        self._before = cpu_time
-        if used is not None:
-            metrics["cpu"] = used
-        total = found.get(MEMORY_TOTAL, 0)
-        free = sum(found.get(oid, 0) for oid in (MEMORY_FREE, BUFFERS, CACHED))
-        if total > 0:
-            metrics["memory"] = min(1.0, max(0.0, 1 - found.get(AVAILABLE, free) / total))
-        return metrics
+
+def _memory(found: Mapping[str, int]) -> dict[str, float]:
+    total = found.get(MEMORY_TOTAL, 0)
+    free = sum(found.get(oid, 0) for oid in (MEMORY_FREE, BUFFERS, CACHED))
+    return {"memory": min(1.0, max(0.0, 1 - found.get(AVAILABLE, free) / total))} if total > 0 else {}
 
 
 def _processors(found: Mapping[str, int]) -> dict[str, float]:
+    """Return the mean of all processors; nothing where they were not asked for."""
     loads = [value for oid, value in found.items() if oid.startswith(f"{PROCESSOR_LOAD}.") and 0 <= value <= 100]
     return {"cpu": sum(loads) / len(loads) / 100} if loads else {}
-
-
-def _nothing(_: Mapping[str, int]) -> dict[str, float]:
-    return {}

@@ -9,7 +9,7 @@ import msgspec
 from feedback.checks.matching import excerpt, printable
 from feedback.checks.ssh import read_private_key
 from feedback.director.feeds.feed import Feed
-from feedback.director.feeds.host_text import COMMAND, Reading, read
+from feedback.director.feeds.host_text import COMMAND, Metric, Reading, read
 from feedback.errors import CheckFailed, Reason
 from feedback.model import Endpoint
 from feedback.net import Net
@@ -21,7 +21,7 @@ OUTPUT_LIMIT_BYTES = 128 * 1024
 
 
 class SshFeed(Feed, name="ssh"):
-    """What a command prints on a host, over SSH: by default lines of /proc, and so `cpu`, `memory`, `load`, `pressure`.
+    """What a command prints on a host, over SSH: by default lines of /proc, and of these the `metrics`.
 
     The connection is kept, and each question is one run of the command on it. The host's key must stand in
     `known_hosts`, which is read anew for each connection; no configuration, key or agent of the director's own user is
@@ -38,6 +38,10 @@ class SshFeed(Feed, name="ssh"):
     key_file: Annotated[str, "file of that user's private key, which has no passphrase"]
     known_hosts: Annotated[str, "file of the keys that hosts must have, as OpenSSH's known_hosts"]
     command: Annotated[str, "command to run"] = COMMAND
+    metrics: Annotated[tuple[Metric, ...], "what of the lines of /proc to report: cpu, memory, load, pressure"] = (
+        "cpu",
+        "memory",
+    )
     limit: Annotated[float | None, msgspec.Meta(gt=0), "value that means full, where the command prints a number"] = (
         None
     )
@@ -68,7 +72,7 @@ class SshFeed(Feed, name="ssh"):
             if not isinstance(error, Exception):  # the deadline has passed, and nothing may be waited for
                 raise
             raise _failure(error, endpoint, self.known_hosts) from None
-        report, self._before = read(printed, self._before, net.now(), self.limit)
+        report, self._before = read(printed, self._before, net.now(), self.limit, self.metrics)
         return report
 
     def forget(self) -> None:

@@ -1,7 +1,7 @@
 import pytest
 
 from feedback.director.feeds.agent_check import AgentCheckFeed
-from feedback.director.feeds.feed import Feed, FeedConfig, busy_ratio, wait_seconds
+from feedback.director.feeds.feed import CpuMeter, Feed, FeedConfig, busy_ratio, wait_seconds
 from feedback.model import Endpoint
 from feedback.net import Net
 from feedback.report import Report
@@ -52,3 +52,14 @@ def test_cpu_time_in_use_is_what_is_not_idle_between_two_readings(
     before: tuple[int, ...], after: tuple[int, ...], ratio: float | None
 ) -> None:
     assert busy_ratio(before, after, {3, 4}) == ratio
+
+
+def test_counters_that_stand_still_hold_what_was_measured_for_a_while() -> None:
+    meter = CpuMeter({3})
+    assert meter.measure((100, 0, 0, 900), 10.0) is None
+    assert meter.measure((100, 0, 0, 900), 11.0) is None
+    assert meter.measure((150, 0, 0, 950), 15.0) == 0.5
+    assert meter.measure((150, 0, 0, 950), 45.0) == 0.5
+    assert meter.measure((150, 0, 0, 950), 45.1) is None
+    assert meter.measure((225, 0, 0, 975), 46.0) == 0.75
+    assert meter.measure((1, 0, 0, 2), 47.0) is None, "the host has started anew"

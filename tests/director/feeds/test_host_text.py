@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feedback.director.feeds.host_text import Reading, read
+from feedback.director.feeds.host_text import Metric, Reading, read
 from feedback.errors import CheckFailed
 from feedback.report import HostState, Report
 
@@ -26,21 +26,27 @@ LATER = (
 )
 
 
-def test_lines_of_proc_become_metrics_and_rates_need_two_readings() -> None:
-    report, reading = read(PRINTED, Reading(), 10.0, None)
-    assert report == Report({"memory": 0.75, "load": 0.25})
-    report, _ = read(LATER, reading, 12.0, None)
+ALL: tuple[Metric, ...] = ("cpu", "memory", "load", "pressure")
+
+
+def test_lines_of_proc_become_metrics_once_there_are_two_readings() -> None:
+    report, reading = read(PRINTED, Reading(), 10.0, None, ALL)
+    assert report == Report({})
+    report, _ = read(LATER, reading, 12.0, None, ALL)
     assert report.metrics == pytest.approx({"cpu": 0.75, "memory": 0.75, "load": 0.25, "pressure": 0.5})
+    report, _ = read(LATER, reading, 12.0, None, ALL[1:2])
+    assert report.metrics == {"memory": 0.75}
 
 
 def test_what_an_older_kernel_does_not_have_is_left_out() -> None:
-    assert read(b"cpu  1 0 0 8\nMemTotal: 0 kB\n0.50 0.40 0.30 1/234 5678\n", Reading(), 1.0, None)[0] == Report({})
+    before = Reading(0.0, (0, 0, 0, 0), {})
+    printed = b"cpu  2 0 0 8\nMemTotal: 0 kB\n0.50 0.40 0.30 1/234 5678\n"
+    assert read(printed, before, 1.0, None, ALL)[0].metrics == pytest.approx({"cpu": 0.2})
 
 
 def test_a_pressure_that_goes_backwards_is_none() -> None:
-    _, reading = read(LATER, Reading(), 10.0, None)
-    report, _ = read(PRINTED, reading, 11.0, None)
-    assert report.metrics["pressure"] == 0
+    before = Reading(9.0, (0, 0, 0, 0), {"cpu": 10**9})
+    assert read(PRINTED, before, 10.0, None, ALL)[0].metrics["pressure"] == 0
 
 
 @pytest.mark.parametrize(
@@ -56,7 +62,7 @@ def test_a_pressure_that_goes_backwards_is_none() -> None:
 def test_a_number_or_performance_data_is_a_metric(
     printed: bytes, limit: float | None, metrics: dict[str, float]
 ) -> None:
-    assert read(printed, Reading(), 1.0, limit)[0].metrics == pytest.approx(metrics)
+    assert read(printed, Reading(), 1.0, limit, ALL)[0].metrics == pytest.approx(metrics)
 
 
 def test_what_the_agent_prints_once_is_its_report() -> None:
@@ -64,8 +70,8 @@ def test_what_the_agent_prints_once_is_its_report() -> None:
         b'{"type":"report","metrics":{"cpu":0.5},"failures":{"disk":"gone","a b":"x"},"state":"down","why":"full"}'
     )
     report = Report({"cpu": 0.5}, {"disk": "gone"}, state=HostState.DOWN, why="full")
-    assert read(printed, Reading(), 1.0, None)[0] == report
-    assert read(b'{"metrics": {"jobs": 1}}', Reading(), 1.0, None)[0] == Report({"jobs": 1.0})
+    assert read(printed, Reading(), 1.0, None, ALL)[0] == report
+    assert read(b'{"metrics": {"jobs": 1}}', Reading(), 1.0, None, ALL)[0] == Report({"jobs": 1.0})
 
 
 @pytest.mark.parametrize(
@@ -84,7 +90,7 @@ def test_what_the_agent_prints_once_is_its_report() -> None:
 )
 def test_what_tells_no_load_is_no_answer(printed: bytes, why: str) -> None:
     with pytest.raises(CheckFailed) as refused:
-        read(printed, Reading(), 1.0, None)
+        read(printed, Reading(), 1.0, None, ALL)
     assert str(refused.value) == why
 
 
@@ -92,4 +98,4 @@ def test_what_tells_no_load_is_no_answer(printed: bytes, why: str) -> None:
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     for printed in (data, PRINTED + data, b"{" + data):
         with contextlib.suppress(CheckFailed):
-            read(printed, Reading(), 1.0, None)
+            read(printed, Reading(), 1.0, None, ALL)

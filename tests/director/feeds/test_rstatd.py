@@ -23,7 +23,9 @@ def test_cpu_is_what_was_used_between_two_questions_and_rpcbind_is_asked_once() 
 
 
 def test_load_is_for_each_cpu() -> None:
-    assert asked(RstatdFeed(rstatd_port=988, cpus=4), stats(1, 1, load=512)) == Report({"load": 0.5})
+    feed = RstatdFeed(rstatd_port=988, cpus=4)
+    assert asked(feed, stats(1, 1, load=512)) == Report({})
+    assert asked(feed, stats(2, 4, load=512)) == Report({"cpu": 0.25, "load": 0.5})
 
 
 def test_rpcbind_is_asked_again_when_nothing_answers_at_the_port() -> None:

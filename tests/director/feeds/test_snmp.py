@@ -34,10 +34,12 @@ def cpu_time(busy: int, idle: int) -> dict[str, int]:
 
 def test_cpu_is_what_was_used_between_two_questions() -> None:
     feed = SnmpFeed(community=COMMUNITY)
-    assert asked(feed, answer(1, cpu_time(100, 900) | MEMORY)) == Report({"memory": 0.75})
+    assert asked(feed, answer(1, cpu_time(100, 900) | MEMORY)) == Report({}), "half of it would look idle"
     assert asked(feed, answer(2, cpu_time(175, 925) | MEMORY)) == Report({"cpu": 0.75, "memory": 0.75})
+    same = answer(3, cpu_time(175, 925) | MEMORY | {AVAILABLE: 500})
+    assert asked(feed, same) == Report({"cpu": 0.75, "memory": 0.5}), "what was measured holds until it is anew"
     feed.forget()
-    assert asked(feed, answer(3, cpu_time(200, 950) | MEMORY | {AVAILABLE: 500})) == Report({"memory": 0.5})
+    assert asked(feed, answer(4, cpu_time(200, 950) | MEMORY)) == Report({})
 
 
 def test_a_request_that_gets_lost_is_sent_again_and_late_answers_are_passed_over() -> None:
@@ -69,6 +71,8 @@ def test_objects_are_metrics_with_a_limit() -> None:
 def test_an_agent_that_has_nothing_of_it_or_says_nothing_is_no_answer() -> None:
     nothing = "content: the agent has nothing of what mib: ucd names"
     assert refused(SnmpFeed(community=COMMUNITY), answer(1, {"1.3.6.1.1": 1})) == nothing
+    none = "content: the agent has none of the objects that it was asked for"
+    assert refused(SnmpFeed(community=COMMUNITY), answer(1, {})) == none
     request = snmp_message.get(1, "orchard", UCD)
     silent = Exchange(Receive(request), Receive(request), Receive(request), Hang())
     assert refused(SnmpFeed(community=COMMUNITY), silent).startswith("timeout: ")

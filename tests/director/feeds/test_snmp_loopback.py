@@ -53,13 +53,14 @@ async def test_an_agent_that_has_nothing_of_the_kind_is_no_agent(server: Server)
 
 async def test_an_agent_that_hangs_is_gone_and_comes_back(server: Server) -> None:
     endpoint, process = server
-    feed = SnmpFeed(community=Secret(COMMUNITY))
+    objects = {"load": Object(oid="1.3.6.1.4.1.2021.10.1.5.1", limit=10_000.0)}
+    feed = SnmpFeed(community=Secret(COMMUNITY), mib="none", objects=objects)
     async with feeding(feed, endpoint, timeout_seconds=0.5) as fed:
-        await fed.until_connected("memory")
+        await fed.until_connected("load")
         with stopped(process):
             await fed.until(lambda view: view.state is AgentState.ABSENT, "to be gone")
             await fed.until_told("is gone: timeout: ")
-        await fed.until_connected("memory")
+        await fed.until_connected("load")
 
 
 async def test_a_wrong_community_gets_no_answer(server: Server) -> None:
