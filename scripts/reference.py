@@ -75,7 +75,7 @@ def pages() -> Mapping[str, str]:
     )
 
 
-def source_pages(sources: list[Description]) -> Mapping[str, str]:
+def source_pages(sources: list[Description]) -> dict[str, str]:
     """Return the text of the pages of the agent's sources, by file name."""
     return {"sources/index.md": SOURCES_HEAD + _rows(sources)} | {
         f"sources/{one.name}.md": _source_page(one) for one in sources
