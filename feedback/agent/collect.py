@@ -55,7 +55,8 @@ class Collector:
             (config.trigger for config in watches),
         )
         self._state = HostState.READY
-        self._waiting: dict[str, asyncio.Task[None]] = {}  # samples that have not ended
+        self._begun: set[str] = set()  # metrics whose sample has not ended
+        self._waiting: dict[str, asyncio.Task[None]] = {}  # the tasks of those that wait for something
         self._interval_seconds = interval_seconds
         self._publish = publish
         self._sequence = 0
@@ -120,7 +121,8 @@ class Collector:
 
     async def _sample(self, group: asyncio.TaskGroup, metrics: Iterable[MetricConfig]) -> None:
         """Sample those whose sample before has ended; return when each of them has ended or waits for something."""
-        rest = [metric for metric in metrics if metric.name not in self._waiting]
+        rest = [metric for metric in metrics if metric.name not in self._begun]
+        self._begun.update(metric.name for metric in rest)
         while rest:
             turn = Turn(rest)
             task = group.create_task(self._take_turn(turn), name="sample")
@@ -137,10 +139,12 @@ class Collector:
                 while turn.rest:
                     turn.metric = turn.rest.popleft()
                     self._note(await read(turn.metric.source, self._readings[turn.metric.name]))
+                    self._begun.discard(turn.metric.name)
         except TimeoutError:
             why = f"no answer within {turn.metric.timeout_seconds:g} s"
             self._note(failed(self._readings[turn.metric.name], why))
         finally:
+            self._begun.discard(turn.metric.name)
             self._waiting.pop(turn.metric.name, None)
 
     def _note(self, reading: Reading) -> None:
