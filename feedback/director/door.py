@@ -12,9 +12,9 @@ MAX_PER_ADDRESS = 4096
 MAX_HANDSHAKES = 1024
 MAX_HANDSHAKES_PER_ADDRESS = 256
 """Connections whose TLS handshake is not over yet: each costs memory and a timer, and no certificate is known."""
-HANDSHAKES_PER_SECOND = 50.0
-HANDSHAKES_BURST = 1000.0
-"""Of one address. A handshake costs about a millisecond: a host that does nothing else takes a twentieth of a core."""
+HANDSHAKES_PER_SECOND = 20.0
+HANDSHAKES_BURST = 256.0
+"""Of one address. With what is refused after it a handshake costs some three milliseconds: `bench/hostile.py`."""
 MAX_ADDRESSES = 4096
 """Whose handshakes are counted at one time; more are so many hosts that no single one is to blame."""
 

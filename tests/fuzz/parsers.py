@@ -46,9 +46,11 @@ from feedback.director.feeds import agent_check as feed_agent_check
 from feedback.director.feeds import host_text
 from feedback.engine import echo
 from feedback.model import Family
+from feedback.pki import authority
 from tests.checks import radius_server
 from tests.checks.certificates import NAMED
 from tests.checks.ocsp_responses import response, single
+from tests.pki.authority_made import new_key, signing_request
 
 
 class Parser(msgspec.Struct, frozen=True):
@@ -182,7 +184,13 @@ PARSERS: Mapping[str, Parser] = {
             report.encode(report.SetWish(report.Wish.DRAIN)),
         ),
     ),
-    "director frame": Parser(report.decode_director_frame, (report.encode(report.Accepted(report.Wish.READY)),)),
+    "director frame": Parser(
+        report.decode_director_frame,
+        (report.encode(report.Accepted(report.Wish.READY)), report.encode(report.Renewed("PEM"))),
+    ),
+    "signing request": Parser(
+        lambda data: authority.requested_key(data.decode("latin-1")), (signing_request(new_key()).encode(),)
+    ),
     "performance data": Parser(
         lambda data: perfdata.parse_output(data, "weight"), (b"OK | load=1.5;2;3;0;9 'weight'=75%\nmore | a=U",)
     ),
