@@ -1,4 +1,7 @@
-"""A real rpc.rstatd for tests, as inetd would start it: with its socket as standard input, and so without rpcbind."""
+"""A real rpc.rstatd for tests, as inetd would start it: with its socket as standard input, and so without rpcbind.
+
+It ends when it has nothing to do, after a second already; and like inetd, this starts it again.
+"""
 
 import contextlib
 import socket
@@ -10,12 +13,13 @@ from tests.checks.servers.process import end, free_port, program
 
 
 @contextlib.contextmanager
-def rstatd(port: int = 0) -> Iterator[tuple[Endpoint, subprocess.Popen[bytes]]]:
-    """Run it within the block, at this port or any that is free."""
-    endpoint = Endpoint("127.0.0.1", port or free_port())
+def rstatd() -> Iterator[tuple[Endpoint, subprocess.Popen[bytes]]]:
+    """Run it within the block."""
+    endpoint = Endpoint("127.0.0.1", free_port())
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
         opened.bind((endpoint.address, endpoint.port))
-        server = subprocess.Popen([program("rpc.rstatd", "rstatd")], stdin=opened.fileno(), start_new_session=True)
+        again = ["sh", "-c", 'while "$0"; do sleep 0.05; done', program("rpc.rstatd", "rstatd")]
+        server = subprocess.Popen(again, stdin=opened.fileno(), start_new_session=True)
     try:
         yield endpoint, server
     finally:

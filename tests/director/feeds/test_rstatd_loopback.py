@@ -7,10 +7,10 @@ import pytest
 
 from feedback.checks.codecs import rpc_message, xdr
 from feedback.director.feeds.rstatd import RstatdFeed
-from feedback.model import AgentState, Endpoint
+from feedback.model import AgentState
 from tests.checks import peers
 from tests.checks.rpc_scripts import listed, reply
-from tests.checks.servers.process import free_port, stopped
+from tests.checks.servers.process import stopped
 from tests.checks.servers.rstatd import rstatd
 from tests.director.feeds.fed import feeding
 
@@ -46,12 +46,10 @@ async def test_rpcbind_says_where_it_is() -> None:
 
 
 async def test_a_host_that_hangs_is_gone_and_comes_back() -> None:
-    port = free_port()
-    async with feeding(RstatdFeed(rstatd_port=port), Endpoint("127.0.0.1", port), timeout_seconds=0.5) as fed:
-        with rstatd(port) as (_, server):
+    with rstatd() as (endpoint, server):
+        async with feeding(RstatdFeed(rstatd_port=endpoint.port), endpoint, timeout_seconds=0.5) as fed:
             await fed.until_connected("cpu")
             with stopped(server):
                 await fed.until(lambda view: view.state is AgentState.ABSENT and not view.metrics, "to be gone")
                 await fed.until_told("is gone: timeout: ")
-        with rstatd(port):
             await fed.until_connected("cpu")
