@@ -53,12 +53,14 @@ format: $(VENV)/ready ## let ruff write it
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-bench: $(VENV)/ready ## what checks, reports, the table and events cost, beside HAProxy
+bench: $(VENV)/ready ## what checks, reports, the table, events and the agent cost, beside HAProxy and others
 	@.ci/packages $(LAB) $(PEERS)
 	$(BIN)/python bench/checks.py
 	PYTHONPATH=. $(BIN)/python bench/protocols.py
 	$(BIN)/python bench/reports.py
+	$(BIN)/python bench/hostile.py
 	$(BIN)/python bench/table.py
+	$(BIN)/python bench/agent.py
 	$(BIN)/python bench/events.py
 
 bench-weights: $(VENV)/ready ## bars of the weight policies, in virtual time; a part: make bench-weights ARGS="--quick cluster"
