@@ -492,6 +492,12 @@ def test_an_agent_that_begins_anew_counts_anew_and_one_may_count_nothing(host: H
     host.say(host.connect(), Report({"cpu": 0.5}, sequence=1))
 
 
+def test_what_comes_of_certificates_is_told_and_not_at_any_rate(host: Host) -> None:
+    for _ in range(100):
+        host.agents.note("10.2.0.11 has got a certificate for rs1", host.now)
+    assert host.told == ["10.2.0.11 has got a certificate for rs1"] * round(EVENTS_BURST)
+
+
 def test_a_clock_that_goes_backwards_is_the_agent_s_own_affair(host: Host) -> None:
     link = host.connect()
     for sequence, sent_at in enumerate((1e9, 1e9 - 3600, -1e300), 1):
