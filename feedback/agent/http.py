@@ -1,5 +1,6 @@
 """One GET of HTTP/1.1 for the sources that read a server's status page. What is on the wire, the codecs know."""
 
+import asyncio  # noqa: F401 - whole, and before the agent does: a URL may be of https; see feedback.agent.without_tls
 from collections.abc import Mapping
 
 import msgspec

@@ -1,6 +1,5 @@
 """A connection from a source to a server: bytes with limits, and one error that names the server."""
 
-import asyncio
 import contextlib
 import functools
 import os
@@ -13,7 +12,8 @@ from feedback.agent.place import Place
 from feedback.agent.source import SourceError
 from feedback.errors import CheckFailed
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # see feedback.agent.without_tls
+    import asyncio
     import ssl
 
 READ_BYTES = 16 * 1024
@@ -50,7 +50,7 @@ class Stream(Protocol):
 class BufferedStream:
     """A `Stream` on asyncio's."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: "asyncio.StreamReader", writer: "asyncio.StreamWriter") -> None:
         self._reader = reader
         self._writer = writer
         self._buffer = bytearray()
@@ -109,7 +109,9 @@ async def connected(place: Place, tls: Tls | None = None, name: str = "") -> Asy
         writer.transport.abort()  # nobody waits for what a server that hangs has not read
 
 
-async def _open(place: Place, tls: Tls | None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _open(place: Place, tls: Tls | None) -> "tuple[asyncio.StreamReader, asyncio.StreamWriter]":
+    import asyncio  # noqa: PLC0415 - see feedback.agent.without_tls
+
     if place.path:
         return await asyncio.open_unix_connection(place.path, limit=READ_BYTES)
     if tls is None:

@@ -71,6 +71,37 @@ def test_the_usual_sources_load_no_openssl_and_no_library_but_the_base_s(tmp_pat
     assert libraries - brought == {"feedback", "msgspec", "yaml"}
 
 
+def test_sources_that_ask_a_server_of_this_host_load_no_openssl(tmp_path: Path) -> None:
+    config = tmp_path / "agent.yaml"
+    config.write_text(
+        AGENT.format(url="ws://127.0.0.1:9/agent") + "  queue.mail: {source: postfix, limit: 2000, directory: /none}\n"
+        "  redis: {key: jobs, limit: 9, address: '127.0.0.1:9'}\n  memcached: {address: '127.0.0.1:9'}\n"
+        "  exim: {limit: 9, directory: /none}\n  nfsd: {}\n"
+    )
+    report, modules = run_once(config)
+    assert report["failures"]["memcached"] == "can't connect to 127.0.0.1:9: Connection refused"
+    assert report["failures"]["queue.mail"] == "can't read /none/deferred: No such file or directory"
+    assert modules.isdisjoint(TLS | SELDOM)
+    assert HEAVY.isdisjoint(modules)
+
+
+def test_sources_that_ask_in_a_protocol_of_the_checks_load_no_check(tmp_path: Path) -> None:
+    password = tmp_path / "password"
+    password.write_text("secret\n")
+    password.chmod(0o600)
+    config = tmp_path / "agent.yaml"
+    config.write_text(
+        AGENT.format(url="ws://127.0.0.1:9/agent") + "  nginx: {url: 'http://127.0.0.1:9/', limit: 1}\n"
+        "  apache: {url: 'http://127.0.0.1:9/?auto'}\n  phpfpm: {address: '127.0.0.1:9'}\n"
+        "  haproxy: {proxy: web, address: /none}\n  mysql: {user: me, address: '127.0.0.1:9'}\n"
+        "  postgresql: {user: me, address: '127.0.0.1:9'}\n"
+        f"  rabbitmq: {{queue: jobs, limit: 9, user: me, address: '127.0.0.1:9', password_file: {password}}}\n"
+    )
+    report, modules = run_once(config)
+    assert len(report["failures"]) == 7
+    assert HEAVY.isdisjoint(modules)
+
+
 def test_an_agent_that_speaks_tls_has_asyncio_with_it(tmp_path: Path) -> None:
     config = tmp_path / "agent.yaml"
     config.write_text(AGENT.format(url="wss://127.0.0.1:9/agent") + USUAL)
