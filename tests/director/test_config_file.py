@@ -326,11 +326,11 @@ def test_ten_mistakes_are_ten_lines(refuse: Refuse) -> None:
     assert problems == [
         (
             "director.yaml:2: director.listen: 0.0.0.0:8600 is open to other hosts and needs token_file: "
-            "a file with a token for agents and operators"
+            "a file with a token for agents and operators; or, better, tls: `feedback pki init` makes what it takes"
         ),
         (
             "director.yaml:3: director.colour: unknown key; "
-            "known keys: listen, name, on_exit, probe_marks, state_file, table, token_file"
+            "known keys: listen, name, on_exit, probe_marks, state_file, table, tls, token_file"
         ),
         "director.yaml:5: defaults.check.interval: must have a unit, like 2s",
         "director.yaml:9: services.web.schedular: unknown key; did you mean scheduler?",
