@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from feedback.checks.check import Check
 from feedback.director.config import Dependency, DestinationConfig, ServiceConfig
+from feedback.director.scheduling import SH_PLACES
 from feedback.model import Endpoint, Family, Forwarding, ServiceKey, Transport
 from feedback.reader import child
 from feedback.tree import Node, Problems
@@ -153,10 +154,6 @@ def warn_of_loopback(service: ServiceConfig, node: Node, warnings: Problems) -> 
                 f"{endpoint} is out of clients' reach: the kernel masquerades nothing from outside to a loopback "
                 "address; write another address of this host",
             )
-
-
-SH_PLACES = 256
-"""The size of the kernel's sh table (CONFIG_IP_VS_SH_TAB_BITS 8, as distributions build it)."""
 
 
 def _warn_of_sh(service: ServiceConfig, node: Node, warnings: Problems) -> None:
