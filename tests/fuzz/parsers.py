@@ -15,6 +15,7 @@ from feedback.checks.codecs import (
     amqp_frame,
     certificate,
     dns_message,
+    fastcgi,
     ftp_reply,
     grpc_health,
     http_body,
@@ -29,6 +30,7 @@ from feedback.checks.codecs import (
     nfs4,
     ntp_packet,
     ocsp,
+    postfix_queue,
     postgresql_message,
     radius_packet,
     resp,
@@ -130,6 +132,16 @@ def _postgresql_message(data: bytes) -> object:
         "D": postgresql_message.read_row,
     }.get(kind, str)
     return str(read(data[5 : 5 + count]))
+
+
+def _fastcgi(data: bytes) -> object:
+    """Read records as the agent does, to the end of a request."""
+    output = fastcgi.Output(4096)
+    while data and not output.ended:
+        header = fastcgi.read_header(data[:8].ljust(8, b"\0"))
+        output.feed(header, data[8 : 8 + header.rest_bytes])
+        data = data[8 + header.rest_bytes :]
+    return output.document()
 
 
 def _resp(data: bytes) -> object:
@@ -311,6 +323,14 @@ PARSERS: Mapping[str, Parser] = {
         ),
     ),
     "scram challenge": Parser(lambda data: scram.proof(_SCRAM_OPENING, "pencil", data), (b"r=AAAAmore,s=AAAA,i=2",)),
+    "fastcgi answer": Parser(
+        _fastcgi,
+        (bytes.fromhex("0106000100120600") + b"Status: 404 no\r\n\r\n" + bytes(6) + b"\1\3\0\1\0\x08\0\0" + bytes(8),),
+    ),
+    "postfix queue": Parser(
+        lambda data: postfix_queue.QueueCounter().feed(data),
+        (b"protocol\0mail_queue_list_protocol\0\0queue_name\0active\0queue_id\x004F\0sender\0\0\0\0",),
+    ),
     "redis answer": Parser(_resp, (b"+PONG\r\n", b"-NOAUTH no\r\n", b":1\r\n", b"$13\r\nrole:master\r\n\r\n")),
     "smtp reply": Parser(
         _smtp_reply,

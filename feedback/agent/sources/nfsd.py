@@ -37,7 +37,10 @@ class NfsdSource(Source, name="nfsd"):
     def _read(self) -> Pools:
         if parse_threads(self._threads.read()) == 0:
             raise SourceError("nfsd does not run: it has no threads")
-        return parse_pools(self._pools.read_table())
+        try:
+            return parse_pools(self._pools.read_table())
+        finally:
+            self._pools.close()  # an open file would keep its file system from being unmounted, as a stop of nfsd does
 
 
 def waiting_ratio(span: Span[Pools]) -> float:
