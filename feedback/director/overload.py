@@ -4,7 +4,7 @@
     v_i  u / (1 - s) of each report, filtered over response            s: the overflow's share of what comes in
     overloaded from min(v) > above until min(v) < below and s is at its least
     k    = -ln(1 - s)
-    dk/dt = ln(mean(u) / target) / T                  target = (above + below) / 2,  T = max(response, 4 * lag)
+    dk/dt = shrink(ln(mean(u) / target)) / T          target = (above + below) / 2,  T = max(response, 4 * lag)
 
 While even the least busy one is above its limit, weights can't help: they only say who gets the excess.
 
@@ -25,6 +25,7 @@ from statistics import fmean
 
 import msgspec
 
+from feedback.director.weights.equalize import shrink
 from feedback.director.weights.track import HOLD_SECONDS, Clock, lag
 
 REPORT_LAG_SECONDS = 1.0
@@ -52,6 +53,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     def target(self) -> float:
         """Where the mean utilization is to be while the overflow helps."""
         return (self.above + self.below) / 2.0
+
+    @property
+    def deadband(self) -> float:
+        """How far from the target the mean may stay, as a logarithm: one step of a weight makes as much."""
+        return math.log(self.above / self.below) / 4.0
 
 
 class Burden(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,7 +164,7 @@ class Overload:
 
 def error_of(limits: Limits, alone: float, mean: float) -> float:
     """Return how much more relief the destinations need, as a logarithm, at most `MAX_ERROR` either way."""
-    error = math.log(max(mean, IDLE_RATIO) / limits.target)
+    error = shrink(math.log(max(mean, IDLE_RATIO) / limits.target), limits.deadband)
     if mean >= FULL_RATIO:
         error = max(error, FULL_ERROR)
     if alone < limits.below:

@@ -51,7 +51,7 @@ def test_the_overflow_comes_and_goes_with_a_reason() -> None:
             assert added in world.messages("added")
             assert world.director.snapshot().services[0].overflow_in_table
             changed = world.messages("weight")[0]
-            assert changed.startswith("overflow in web: weight 4 to 6: its destinations' mean utilization is 0.97")
+            assert changed.startswith("overflow in web: weight 4 to 5: its destinations' mean utilization is 0.97")
             world.table.connection_opened(WEB, SPARE)  # type: ignore[attr-defined]
             await loaded(world, links, 0.2, 60)
             web = world.director.snapshot().services[0]
