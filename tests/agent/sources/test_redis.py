@@ -149,3 +149,12 @@ async def test_what_is_no_redis_is_told(source_at: object) -> None:
 async def test_fields_that_are_missing_are_named(said: bytes, why: str) -> None:
     async with served(saying(b"$%d\r\n%s\r\n" % (len(said), said))) as place:
         assert await failure(clients(place)) == f"{place}: {why}"
+
+
+@pytest.mark.loopback
+async def test_a_redis_that_was_restarted_is_asked_again(tmp_path: Path) -> None:
+    place = Place(path=str(tmp_path / "socket"))
+    for _ in range(2):
+        with redis_server(tmp_path / "redis", "--unixsocket", place.path):
+            assert (await jobs(place).sample()).ratio == 0
+        assert (await failure(jobs(place))).startswith(f"can't connect to {place}: ")
