@@ -71,7 +71,22 @@ def server() -> Iterator[Server]:
         sockets = cluster.data.parent
         sockets.chmod(0o755)
         with cluster.running(["-c", f"unix_socket_directories={sockets}"]) as (port, process):
+            asyncio.run(started(at(Place("127.0.0.1", port))))
             yield Place("127.0.0.1", port), Place(path=f"{sockets}/.s.PGSQL.{port}"), process
+
+
+async def started(source: Source) -> None:
+    """Wait while the server, which takes connections already, says that it is starting up."""
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                await source.sample()
+            except SourceError as error:
+                if "57P03" not in str(error):
+                    raise
+                await asyncio.sleep(0.02)
+            else:
+                return
 
 
 @contextlib.asynccontextmanager
