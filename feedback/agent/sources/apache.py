@@ -26,6 +26,10 @@ class ApacheSource(Source, name="apache"):
 
     Without a limit, of the workers that run: Apache starts more while there are few idle ones, so that the share is
     high too soon. The URL must end with ?auto.
+
+    Example:
+
+        workers: {source: apache, url: "http://127.0.0.1/server-status?auto", limit: 256}
     """
 
     url: Annotated[HttpUrlOption, "the location of mod_status, with ?auto"]

@@ -16,6 +16,10 @@ class EximSource(Source, name="exim"):
     """Messages in Exim's queue, as a share of a limit: each has one header file, split_spool_directory or not.
 
     More than ten times the limit is not counted.
+
+    Example:
+
+        queue.mail: {source: exim, limit: 2000}
     """
 
     limit: Annotated[Limit, "how many messages are full"]

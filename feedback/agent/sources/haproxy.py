@@ -23,6 +23,11 @@ class HaproxySource(Source, name="haproxy"):
     HAProxy knows a frontend's limit (maxconn), a backend's (fullconn), and a server's where its line sets maxconn and
     maxqueue; `limit` goes before. The statistics are asked for at the stats socket, for which `level user` is enough,
     or at the URL of `stats uri`, which must end with ;csv.
+
+    Examples:
+
+        sessions: {source: haproxy, proxy: web}
+        queue.app: {source: haproxy, proxy: app, server: BACKEND, measure: queue, limit: 100}
     """
 
     proxy: Annotated[str, "name of the frontend, backend or listen section"]

@@ -13,7 +13,13 @@ END = b"END\r\n"
 
 
 class MemcachedSource(Source, name="memcached"):
-    """Connections that memcached has, as a share of what it may have. Without room it lets new clients wait."""
+    """Connections that memcached has, as a share of what it may have. Without room it lets new clients wait.
+
+    Examples:
+
+        memcached: {}
+        sessions.cache: {source: memcached, address: /run/memcached/memcached.sock}
+    """
 
     address: Annotated[PlaceOption, "where it listens"] = Place("127.0.0.1", 11211)
     limit: Annotated[Limit | None, "how many are full, by default memcached's own (-c)"] = None

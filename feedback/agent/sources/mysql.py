@@ -31,6 +31,10 @@ class MysqlSource(Source, name="mysql"):
     When it takes no more, that is 1. Each sample is a new connection: an interval of 5s is often enough. At its Unix
     socket, the agent's user needs no password where the account is IDENTIFIED VIA unix_socket (in MySQL: WITH
     auth_socket). Elsewhere the password is proved by mysql_native_password or caching_sha2_password.
+
+    Example:
+
+        sessions: {source: mysql, user: feedback, address: /run/mysqld/mysqld.sock, interval: 5s}
     """
 
     user: Annotated[str, "user to log in as, who needs no rights"]

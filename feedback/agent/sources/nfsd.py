@@ -23,6 +23,10 @@ class NfsdSource(Source, name="nfsd"):
 
     The kernel no longer tells how many threads are busy. Where this is above 0, there are too few (`threads` in
     nfs.conf), or the disks are too slow.
+
+    Example:
+
+        nfsd: {}
     """
 
     def __post_init__(self) -> None:

@@ -27,6 +27,10 @@ class NginxSource(Source, name="nginx"):
     """Connections of nginx's clients, as a share of a limit: its worker_connections times its worker_processes.
 
     nginx closes connections that wait for a request when it runs short, so that `waiting: false` may say more.
+
+    Example:
+
+        connections: {source: nginx, url: "http://127.0.0.1/nginx_status", limit: 3072}
     """
 
     url: Annotated[HttpUrlOption, "the location that has stub_status"]

@@ -20,6 +20,10 @@ class OpensmtpdSource(Source, name="opensmtpd"):
     """Envelopes in OpenSMTPD's queue, as a share of a limit: a message has one for each recipient.
 
     More than ten times the limit is not counted.
+
+    Example:
+
+        queue.mail: {source: opensmtpd, limit: 2000}
     """
 
     limit: Annotated[Limit, "how many envelopes are full"]

@@ -32,6 +32,11 @@ class PhpfpmSource(Source, name="phpfpm"):
     The page is asked for at the pool's own address by FastCGI, or by HTTP at a URL of a web server. Where all workers
     are busy the page waits like every request, unless the pool has a pm.status_listen: give that as the address.
     PHP-FPM knows the length of its queue on a port, and not on a Unix socket.
+
+    Examples:
+
+        workers: {source: phpfpm, address: 127.0.0.1:9001, limit: 50}
+        queue.php: {source: phpfpm, url: "http://127.0.0.1/status", measure: queue, limit: 100}
     """
 
     address: Annotated[PlaceOption | None, "the pool's `listen`, or better its `pm.status_listen`"] = None

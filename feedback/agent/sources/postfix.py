@@ -25,6 +25,11 @@ class PostfixSource(Source, name="postfix"):
     They are counted in the queue's directories where the agent may read those. Else Postfix's own service showq is
     asked, which the group postdrop may do: it opens every message, and does not list what it can't. More than ten times
     the limit is not counted.
+
+    Examples:
+
+        queue.mail: {source: postfix, limit: 2000, interval: 5s}
+        queue.held: {source: postfix, queues: [hold], limit: 50, interval: 1m}
     """
 
     limit: Annotated[Limit, "how many messages are full"]

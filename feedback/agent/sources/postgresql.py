@@ -30,6 +30,10 @@ class PostgresqlSource(Source, name="postgresql"):
 
     When it takes no more, that is 1. Each sample is a new connection: an interval of 5s is often enough. At its Unix
     socket, the agent's user needs no password where pg_hba.conf says `peer`.
+
+    Example:
+
+        sessions: {source: postgresql, user: feedback, address: /run/postgresql/.s.PGSQL.5432, interval: 5s}
     """
 
     user: Annotated[str, "user to log in as, who needs no rights"]

@@ -20,6 +20,10 @@ class RabbitmqSource(Source, name="rabbitmq"):
 
     Those that a consumer has, and has not acknowledged, are not among them. The queue is asked for and never made. The
     account needs no rights but on the virtual host; the password goes unprotected, so keep the address to this host.
+
+    Example:
+
+        queue.jobs: {source: rabbitmq, queue: jobs, limit: 500, user: feedback, password_file: /etc/feedback/rabbitmq}
     """
 
     queue: Annotated[str, "name of the queue"]

@@ -27,6 +27,11 @@ class RedisSource(Source, name="redis"):
     """Elements of a list (or a stream or set) of Redis, as a share of a limit; or its clients, or its memory.
 
     A key that is not there has no elements. Redis knows its own limits: maxclients and maxmemory.
+
+    Examples:
+
+        queue.jobs: {source: redis, key: jobs, limit: 500}
+        clients: {source: redis, measure: clients}
     """
 
     address: Annotated[PlaceOption, "where it listens"] = Place("127.0.0.1", 6379)

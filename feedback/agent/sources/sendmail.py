@@ -18,6 +18,10 @@ class SendmailSource(Source, name="sendmail"):
     """Messages in Sendmail's queues, as a share of a limit: each has one control file, in whichever queue group.
 
     Messages in quarantine and lost ones are not counted, nor more than ten times the limit.
+
+    Example:
+
+        queue.mail: {source: sendmail, limit: 2000}
     """
 
     limit: Annotated[Limit, "how many messages are full"]
