@@ -53,6 +53,12 @@ def parse_yaml(text: str, file: str) -> tuple[Node, Problems]:
 def read_arguments(cls: type[T], arguments: Iterable[str]) -> T:
     """Return an object of options from `key=value` words. Raises ConfigError with every problem."""
     problems = Problems()
+    options = parse_arguments(arguments, problems)
+    return complete(problems, lambda: read_class(cls, options, problems))
+
+
+def parse_arguments(arguments: Iterable[str], problems: Problems) -> Node:
+    """Return the mapping that `key=value` words are."""
     options: dict[str, Node] = {}
     for argument in arguments:
         key, equals, text = argument.partition("=")
@@ -62,7 +68,7 @@ def read_arguments(cls: type[T], arguments: Iterable[str]) -> T:
             problems.add(Node(None, path=key), "is given twice")
         else:
             options[key] = parse_argument(key, text)
-    return complete(problems, lambda: read_class(cls, Node(options), problems))
+    return Node(options)
 
 
 def parse_argument(name: str, text: str) -> Node:

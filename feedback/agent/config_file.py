@@ -1,6 +1,7 @@
 """Reads agent.yaml."""
 
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ from feedback.agent.config import AgentCheckConfig, AgentConfig, MetricConfig
 from feedback.agent.config_tls import TlsShape, read_tls
 from feedback.agent.config_watches import Above, Limit, read_thresholds, read_watch
 from feedback.agent.url import parse_director_url
-from feedback.config import read_yaml
+from feedback.config import parse_arguments, read_yaml
 from feedback.model import Endpoint
 from feedback.options import Duration, Name, Unit
 from feedback.reader import Refused, child, complete, read_class, read_part, read_plugin
@@ -83,6 +84,19 @@ def load_agent_config(path: str | Path) -> AgentConfig:
     """Read the file. Raises ConfigError with one line for each thing that is wrong in it."""
     root, problems = read_yaml(path)
     return complete(problems, lambda: _read_file(root, problems))
+
+
+def source_config(source: str, arguments: Iterable[str]) -> AgentConfig:
+    """Return the configuration of an agent that knows one metric, called like its source, and no director.
+
+    The arguments are the metric's `key=value` words. Raises ConfigError with one line for each thing that is wrong.
+    """
+    problems = Problems()
+    node = parse_arguments(arguments, problems)
+    if child(node, "source").value is not None:
+        problems.add(child(node, "source"), f"stands before the options, and is {source} already")
+    metric = complete(problems, lambda: _read_metric(source, node, _Agent(), problems))
+    return AgentConfig(name=socket.gethostname(), directors=(), metrics={source: metric} if metric else {})
 
 
 def _read_file(root: Node, problems: Problems) -> AgentConfig:

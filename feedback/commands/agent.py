@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from feedback.agent.config import AgentConfig
-from feedback.agent.config_file import load_agent_config
+from feedback.agent.config_file import load_agent_config, source_config
 from feedback.agent.without_tls import import_asyncio_without_tls
 from feedback.errors import ConfigError, FeedbackError
 from feedback.logs import configure_logging
@@ -23,11 +23,30 @@ DIRECTORY = "/var/lib/feedback/tls"
 MAX_TOKEN = 200
 STANDARD_INPUT = "-"
 
+USAGE = """\
+  feedback agent --config agent.yaml                         run, until SIGTERM
+  feedback agent --config agent.yaml --once                  print one report
+  feedback agent --once --source disk path=/srv timeout=1s   try one source
+  feedback agent --config agent.yaml --drain                 let connections end
+  feedback agent enroll --director URL --token -             get a certificate
+
+`feedback plugins NAME` shows a source's options. --once ends with 0 also where
+a source fails: the report has its reason under `failures`.
+"""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = USAGE
     parser.add_argument("what", nargs="?", choices=("enroll",), help="enroll: get this host its certificate, once")
     parser.add_argument("--config", metavar="FILE", help="the agent's configuration, agent.yaml")
+    parser.add_argument(
+        "--source",
+        nargs="+",
+        metavar=("NAME", "key=value"),
+        help="with --once, instead of --config: try one source with these options, as they stand in agent.yaml",
+    )
     action = parser.add_mutually_exclusive_group()
     action.add_argument("--once", action="store_true", help="print one report as JSON and exit")
     action.add_argument(
@@ -49,9 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the agent until SIGTERM, or do the one thing that is asked for."""
     if arguments.what == "enroll":
         return _enrol(arguments)
-    if arguments.config is None:
-        raise ConfigError("feedback agent needs --config FILE, the agent's configuration")
-    config = load_agent_config(arguments.config)
+    config = _config(arguments)
     if arguments.wish is not None:
         return _ask(config, arguments.wish)
     configure_logging("warning" if arguments.once else "info")
@@ -59,6 +76,20 @@ def run(arguments: argparse.Namespace) -> int:
         import_asyncio_without_tls()
     _run(config, once=arguments.once)
     return 0
+
+
+def _config(arguments: argparse.Namespace) -> AgentConfig:
+    """Return what the file says, or an agent of the one source that is to be tried."""
+    if arguments.source is None:
+        if arguments.config is None:
+            raise ConfigError("feedback agent needs --config FILE, the agent's configuration")
+        return load_agent_config(arguments.config)
+    if arguments.config is not None:
+        raise ConfigError("feedback agent takes --config FILE or --source NAME, not both")
+    if not arguments.once:
+        raise ConfigError("feedback agent tries a --source once: add --once; what runs for long needs --config FILE")
+    name, *words = arguments.source
+    return source_config(name, words)
 
 
 def _run(config: AgentConfig, *, once: bool) -> None:

@@ -108,3 +108,46 @@ def test_once_prints_one_report_as_json(config: Path, capsys: pytest.CaptureFixt
 def test_only_one_thing_can_be_asked_for(config: Path, words: tuple[str, str]) -> None:
     with pytest.raises(SystemExit):
         run("--config", config, *words)
+
+
+def test_one_source_is_tried_without_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "queue").write_text("12\n")
+    assert run("--once", "--source", "file", f"path={tmp_path / 'queue'}", "limit=48", "timeout=1s") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["metrics"], report["failures"]) == ({"file": 0.25}, {})
+
+
+def test_a_source_that_fails_is_a_failure_in_words_and_no_failed_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--source", "file", f"path={tmp_path / 'none'}", "limit=48", "--once") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["metrics"] == {}
+    assert "No such file" in report["failures"]["file"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--source", "cpu"), "feedback agent tries a --source once: add --once; what runs for long needs --config"),
+        (("--source", "cpu", "--drain"), "feedback agent tries a --source once"),
+        (
+            ("--once", "--source", "cpu", "--config", "x"),
+            "feedback agent takes --config FILE or --source NAME, not both",
+        ),
+        (("--once", "--source", "flux"), 'there is no source "flux"; there are: apache, '),
+        (("--once", "--source", "cpu", "limt=3"), "limt: unknown key; known keys: cgroup, down_above, "),
+        (("--once", "--source", "cpu", "cgrop=/x"), "cgrop: unknown key; did you mean cgroup?"),
+        (("--once", "--source", "cpu", "/x"), '"/x" must be an option and its value, like path=/alive'),
+        (("--once", "--source", "cpu", "source=disk"), "source: stands before the options, and is cpu already"),
+        (("--once", "--source", "cpu", "timeout=5"), "timeout: must have a unit, like 2s"),
+        (("--once", "--source", "file"), "path: is missing: "),
+        (("--once", "--source", "exec", "command=date"), 'command: must be a list, not "date"'),
+    ],
+)
+def test_a_source_that_is_not_asked_for_as_it_must_be_is_refused_in_a_sentence(
+    words: tuple[str, ...], said: str
+) -> None:
+    with pytest.raises(ConfigError) as raised:
+        run(*words)
+    assert str(raised.value).startswith(said)
