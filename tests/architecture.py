@@ -50,6 +50,7 @@ ROOMS: Mapping[str, Room] = {
         shells=(
             "feedback.config",
             "feedback.logs",
+            "feedback.notify",
             "feedback.registry",
             "feedback.token_file",
         ),
@@ -130,8 +131,14 @@ ROOMS: Mapping[str, Room] = {
         libraries=("asyncssh", "dns", "h2", "msgspec", "wsproto"),
     ),
     "runner": Room(  # what brings the two together
-        shells=("feedback.checks.runner", "feedback.testing"),
+        shells=("feedback.checks.runner",),
         rooms=("words", "codecs", "checks", "engine"),
+        libraries=("msgspec",),
+    ),
+    "testing": Room(  # what plugin authors prove their plugins with
+        pure=("feedback.testing.script",),
+        shells=("feedback.testing", "feedback.testing.scripted", "feedback.testing.virtual"),
+        rooms=("words", "codecs", "checks", "engine", "agent", "director"),
         libraries=("msgspec",),
     ),
     "engine": Room(  # the network that checks are handed
@@ -327,7 +334,7 @@ ROOMS: Mapping[str, Room] = {
     ),
     "commands": Room(
         shells=("feedback.__main__", "feedback.cli", "feedback.commands", "feedback.commands.*"),
-        rooms=("words", "codecs", "checks", "runner", "agent", "director", "pki", "demo", "simulator"),
+        rooms=("words", "codecs", "checks", "runner", "testing", "agent", "director", "pki", "demo", "simulator"),
         libraries=("msgspec", "rich", "uvloop"),
     ),
     "demo": Room(

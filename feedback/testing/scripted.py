@@ -1,24 +1,10 @@
-r"""Test kit for checks: a network that follows a script, and a clock that jumps.
+"""The network on a script: what checks are handed instead of sockets. Its clock moves only while they wait."""
 
-A script says what the peer does. A check runs against it with no socket and in no time:
-
-    result = run_check(GearmanCheck(), Connection(Receive(b"version\n"), Send(b"OK 1.1.20\n")))
-    assert result.outcome is Outcome.PASS
-
-A check that does something else than the script expects, or leaves a connection open, raises ScriptError; a bug in the
-check raises what it raises. `interrupted` makes the scripts in which the peer falls silent, hangs up or resets at each
-point, and `chunk_bytes=1` lets every answer come byte by byte. It needs no test framework.
-"""
-
-import asyncio
-import selectors
 import ssl
 import types
-from collections.abc import Coroutine, Generator, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Generator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar
-
-import msgspec
 
 from feedback.checks import verdict
 from feedback.checks.check import Check, Passed
@@ -27,12 +13,26 @@ from feedback.engine.waiting import PAUSE, Pause, StaleConnection
 from feedback.errors import CheckFailed, LocalFault, Reason
 from feedback.model import CheckResult, Endpoint
 from feedback.net import Completed, Negotiated, Stream, Target, endpoint_of
+from feedback.testing.script import (
+    Close,
+    Connection,
+    Drop,
+    Exchange,
+    Hang,
+    Part,
+    Program,
+    Refuse,
+    Reset,
+    ScriptError,
+    Send,
+    StartTls,
+)
 
-T = TypeVar("T")
-PartT = TypeVar("PartT", "Connection", "Exchange", "Program")
+PartT = TypeVar("PartT", Connection, Exchange, Program)
 
 TARGET = Target(Endpoint("192.0.2.11", 80), "rs1", "web")
 """Where checks go when a test does not say."""
+
 
 LOCAL_IPV4 = Endpoint("192.0.2.1", 40000)
 LOCAL_IPV6 = Endpoint("2001:db8::1", 40000)
@@ -42,137 +42,6 @@ LOCAL_IPV6 = Endpoint("2001:db8::1", 40000)
 def _local_end(endpoint: Endpoint) -> Endpoint:
     """Return where a connection to an endpoint comes from."""
     return LOCAL_IPV6 if ":" in endpoint.address else LOCAL_IPV4
-
-
-class ScriptError(AssertionError):
-    """The check does not do what the script expects."""
-
-
-class Receive(msgspec.Struct, frozen=True):
-    """The peer waits for exactly these bytes."""
-
-    data: bytes
-
-
-class Send(msgspec.Struct, frozen=True):
-    """The peer sends these bytes: on a datagram socket as one datagram."""
-
-    data: bytes
-
-
-class StartTls(msgspec.Struct, frozen=True):
-    """The peer shakes hands for TLS, shows a certificate, and chooses by ALPN. With an error, the handshake fails."""
-
-    certificate: bytes = b""
-    error: str = ""
-    alpn: str | None = None
-
-
-class Refuse(msgspec.Struct, frozen=True):
-    """Nobody listens: the first step of a connection, or the host's answer to a datagram."""
-
-
-class Drop(msgspec.Struct, frozen=True):
-    """The first step of a connection that never comes about: the host does not answer."""
-
-
-class Reset(msgspec.Struct, frozen=True):
-    """The peer resets the connection."""
-
-
-class Close(msgspec.Struct, frozen=True):
-    """The peer ends its stream; it does so at the end of a script, too."""
-
-
-class Hang(msgspec.Struct, frozen=True):
-    """The peer does nothing more, for ever."""
-
-
-Step = Receive | Send | StartTls | Refuse | Drop | Reset | Close | Hang
-
-
-class _Dialogue:
-    """A script on its way, and what the check has done. `sent` is what the check has sent."""
-
-    def __init__(self, *steps: Step) -> None:
-        self.sent = b""
-        self.closed = False
-        self.brief = False
-        self.privileged_port = False
-        self.server_hostname: str | None = None
-        self._steps = list(steps)
-
-    @property
-    def next_step(self) -> Step:
-        """What the peer does next."""
-        return self._steps[0] if self._steps else Close()
-
-    def advance(self) -> Step:
-        """Take the next step."""
-        return self._steps.pop(0) if self._steps else Close()
-
-    def put_back(self, step: Step) -> None:
-        """Do a step once more, or what is left of it."""
-        self._steps.insert(0, step)
-
-    def take(self, data: bytes) -> None:
-        """Take what the check sends, and compare it with what the script expects."""
-        self.sent += data
-        while data and not isinstance(self.next_step, Hang | Close | Reset):
-            step = self.advance()
-            if not isinstance(step, Receive):
-                raise ScriptError(f"the check sent {data!r} while the script has {step}")
-            if not (step.data.startswith(data) or data.startswith(step.data)):
-                raise ScriptError(f"the check sent {data!r}, the script expects {step.data!r}")
-            if len(step.data) > len(data):
-                self.put_back(Receive(step.data[len(data) :]))
-            data = data[len(step.data) :]
-
-
-class Connection(_Dialogue):
-    """A TCP connection: what the peer does on it. With `reused`, an earlier run has kept it.
-
-    Afterwards it tells `sent`, `closed`, `brief`, for how many runs the check would `reuse` it, whether it was `kept`
-    for the next, and whether its TLS `resumed` another one's session.
-    """
-
-    def __init__(self, *steps: Step, reused: bool = False) -> None:
-        super().__init__(*steps)
-        self.reused = reused
-        self.reuse = 0
-        self.kept = False
-        self.resumed = False
-
-
-class Exchange(_Dialogue):
-    """A UDP or ICMP exchange: each Receive and Send is one datagram, or the data of one request or reply.
-
-    Two Receives in a row: the first one got lost.
-    """
-
-
-class Program(msgspec.Struct):
-    """A program: how it ends, that it `hangs`, or the `fault` by which it can't be started.
-
-    Afterwards it tells its `command` and `environment`.
-    """
-
-    completed: Completed = Completed(0, b"", b"")
-    hangs: bool = False
-    fault: str = ""
-    command: Sequence[str] = ()
-    environment: Mapping[str, str] = {}
-    closed: bool = False
-
-
-Part = Connection | Exchange | Program
-
-
-def interrupted(steps: Sequence[Step], by: Step) -> Iterator[Connection]:
-    """Yield the connections on which `by` happens instead of each thing that the peer does of its own accord."""
-    for number, step in enumerate(steps):
-        if not isinstance(step, Receive):
-            yield Connection(*steps[:number], by)
 
 
 def run_check(
@@ -456,41 +325,3 @@ class ScriptedDatagrams:
             self._exchange.advance()
             return step.data
         return None
-
-
-def run_virtual(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on an event loop whose clock jumps to the next timer: hours pass in milliseconds.
-
-    `loop.time()` starts at 0. Raises RuntimeError when nothing is left that could ever happen.
-    """
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(main)
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop in virtual time."""
-
-    def __init__(self) -> None:
-        self._clock = _JumpingSelector()
-        super().__init__(self._clock)
-
-    def time(self) -> float:
-        """Return virtual seconds."""
-        return self._clock.now
-
-
-class _JumpingSelector(selectors.DefaultSelector):
-    """Where another selector would sleep until the next timer, lets the time be over."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = 0.0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Return what is ready."""
-        ready = super().select(0)
-        if not ready and timeout is None:
-            raise RuntimeError("every task waits, and nothing is left that could ever happen")
-        if not ready:
-            self.now += max(0.0, timeout or 0.0)
-        return ready

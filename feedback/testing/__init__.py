@@ -1,0 +1,66 @@
+r"""Test kit for checks: a network that follows a script, and a clock that jumps.
+
+A script says what the peer does. A check runs against it with no socket and in no time:
+
+    result = run_check(GearmanCheck(), Connection(Receive(b"version\n"), Send(b"OK 1.1.20\n")))
+    assert result.outcome is Outcome.PASS
+
+A check that does something else than the script expects, or leaves a connection open, raises ScriptError; a bug in the
+check raises what it raises. `interrupted` makes the scripts in which the peer falls silent, hangs up or resets at each
+point, and `chunk_bytes=1` lets every answer come byte by byte. It needs no test framework.
+"""
+
+from feedback.testing.script import (
+    Close,
+    Connection,
+    Drop,
+    Exchange,
+    Hang,
+    Part,
+    Program,
+    Receive,
+    Refuse,
+    Reset,
+    ScriptError,
+    Send,
+    StartTls,
+    Step,
+    interrupted,
+)
+from feedback.testing.scripted import (
+    LOCAL_IPV4,
+    LOCAL_IPV6,
+    TARGET,
+    ScriptedDatagrams,
+    ScriptedNet,
+    ScriptedStream,
+    run_check,
+)
+from feedback.testing.virtual import VirtualLoop, run_virtual
+
+__all__ = [
+    "LOCAL_IPV4",
+    "LOCAL_IPV6",
+    "TARGET",
+    "Close",
+    "Connection",
+    "Drop",
+    "Exchange",
+    "Hang",
+    "Part",
+    "Program",
+    "Receive",
+    "Refuse",
+    "Reset",
+    "ScriptError",
+    "ScriptedDatagrams",
+    "ScriptedNet",
+    "ScriptedStream",
+    "Send",
+    "StartTls",
+    "Step",
+    "VirtualLoop",
+    "interrupted",
+    "run_check",
+    "run_virtual",
+]
