@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import random
 import signal
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,6 +20,7 @@ from feedback.agent.secure import Secure
 from feedback.agent.transport import Link
 from feedback.agent.url import parse_director_url
 from feedback.agent.wish import keep_wish, load_wish, wish_path
+from feedback.notify import Notifier
 from feedback.report import Hello, Report, Wish, encode
 
 log = logging.getLogger(__name__)
@@ -33,8 +35,11 @@ Connect = Callable[..., Awaitable[Connection]]
 class Agent:
     """One agent, from its configuration."""
 
-    def __init__(self, config: AgentConfig, connect: Connect = StreamConnection.open) -> None:
+    def __init__(
+        self, config: AgentConfig, connect: Connect = StreamConnection.open, notifier: Notifier | None = None
+    ) -> None:
         self._config = config
+        self._notifier = notifier or Notifier()
         self._wish_path = None if config.control is None else wish_path(config.control)
         hello = Hello(config.name, wish=load_wish(self._wish_path), interval_seconds=config.interval_seconds)
         draw = random.Random().random  # noqa: S311 - jitter, not a secret
@@ -53,8 +58,10 @@ class Agent:
                 work = [group.create_task(self._collector.run(), name="collect")]
                 if listener is not None:
                     work.append(group.create_task(serve(listener, self.change_wish), name="control"))
+                work.append(group.create_task(self._notifier.attend(self._status, self._late_seconds), name="notify"))
                 links = [group.create_task(link.run(), name=f"link {link.director}") for link in self._links]
                 await stop.wait()
+                self._notifier.stopping()
                 for task in work:
                     task.cancel()
                 await self._leave(links)
@@ -101,8 +108,22 @@ class Agent:
     def _exposition(self, request: bytes) -> bytes | None:
         return answer_prometheus(request, self._config.name, self._report, drains=self._wish is Wish.DRAIN)
 
+    def _status(self) -> str:
+        connected = sum(link.connected for link in self._links)
+        words = f"{connected} of {len(self._links)} directors connected"
+        if self._config.metrics:
+            words += f", {len(self._report.metrics)} of {len(self._config.metrics)} metrics measured"
+        state = Wish.DRAIN if self._wish is Wish.DRAIN else self._report.state
+        return f"{words}, {state}{self._report.why and f': {self._report.why}'}"
+
+    def _late_seconds(self) -> float:
+        return self._collector.late_seconds(asyncio.get_running_loop().time())
+
     def _publish(self, report: Report) -> None:
+        begins = not self._report.sequence
         self._report = report
+        if begins:
+            self._notifier.ready(self._status())
         frame = encode(report)
         for link in self._links:
             link.offer(frame)
@@ -130,7 +151,7 @@ async def run_agent(config: AgentConfig) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     log.info("agent starts name=%s directors=%d metrics=%d", config.name, len(config.directors), len(config.metrics))
-    await Agent(config).run(stop)
+    await Agent(config, notifier=Notifier.from_environment(os.environ, os.getpid())).run(stop)
 
 
 async def report_once(config: AgentConfig) -> Report:

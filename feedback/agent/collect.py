@@ -9,6 +9,7 @@ What a metric or a watch finds of the host itself does not wait for the interval
 
 import asyncio
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -60,6 +61,7 @@ class Collector:
         self._interval_seconds = interval_seconds
         self._publish = publish
         self._sequence = 0
+        self._wake_due = math.inf  # when the rhythm goes on; before the first report there is none
 
     async def run(self) -> None:
         """Collect and publish until cancelled."""
@@ -76,12 +78,17 @@ class Collector:
             due = {name: start + metric.interval_seconds for name, metric in self._metrics.items()}
             report_due = start + self._interval_seconds
             while True:
-                await asyncio.sleep(min((report_due, *due.values())) - loop.time())
+                self._wake_due = min((report_due, *due.values()))
+                await asyncio.sleep(self._wake_due - loop.time())
                 now = loop.time() + TICK_SLACK_SECONDS
                 await self._sample(group, self._take_due(due, now))
                 if report_due <= now:
                     report_due = following(report_due, self._interval_seconds, now)
                     self._publish(self._combine(asyncio.get_running_loop().time()))
+
+    def late_seconds(self, now: float) -> float:
+        """Return for how long something should have been sampled or reported that has not been; negative: in time."""
+        return now - self._wake_due
 
     async def once(self) -> Report:
         """Sample every source once, each within its timeout, look at what is watched, and return the report."""

@@ -61,6 +61,11 @@ class Link:
         self._connected = False
         self._said = ""
 
+    @property
+    def connected(self) -> bool:
+        """Whether the director has been said hello to, over a connection that has not ended."""
+        return self._connected
+
     def offer(self, report: bytes) -> None:
         """Send this encoded report as soon as possible, in place of any that is still waiting.
 

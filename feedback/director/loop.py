@@ -29,10 +29,11 @@ from feedback.director.state_file import StateError, save_state
 from feedback.director.steering import Ways
 from feedback.director.story import Story
 from feedback.director.table.contract import Refusal, Table
-from feedback.director.view import Known, view_service
+from feedback.director.view import Known, sum_up, view_service
 from feedback.errors import ConfigError, TableError
 from feedback.model import Admin, Endpoint, ServiceKey, ServiceState, TableState
 from feedback.net import Target
+from feedback.notify import Notifier
 from feedback.report import HostState
 from feedback.utilization import utilization
 
@@ -71,6 +72,7 @@ class Director:
         now: Callable[[], float] = time.monotonic,
         steers: bool = True,
         configured: Callable[[DirectorConfig], None] | None = None,
+        notifier: Notifier | None = None,
     ) -> None:
         self.config = config
         self.counts = Counts(prober.counts)
@@ -85,10 +87,12 @@ class Director:
         self._ways = steering.ways(config)
         self._steers = steers
         self._configured = configured
+        self._notifier = notifier or Notifier()
         self._retries = Retries()
         self._story = Story(events)
         self._moment = Moment(config, {}, {}, {})
         self._trouble = "the first tick is not over"
+        self._ticked = now()
         self._wake = asyncio.Event()
         self._turn = asyncio.Lock()  # ticks, reloads and admin changes take turns
 
@@ -145,6 +149,14 @@ class Director:
         """Return what keeps the director from its work, in a sentence; "" when it ticks and the table answers."""
         return self._trouble
 
+    def status(self) -> str:
+        """Return how the director is, in a line."""
+        return sum_up(self._moment.config, self._moment.known, self._trouble)
+
+    def late_seconds(self) -> float:
+        """Return for how long a tick should have been over that is not; negative: the loop is in time."""
+        return self._now() - self._ticked - TICK_SECONDS
+
     async def set_admin(self, service: str, destination: str, state: Admin) -> None:
         """Set a destination's admin state; the table follows before this returns.
 
@@ -162,21 +174,29 @@ class Director:
     async def reload(self) -> None:
         """Read the configuration file again. Raises ConfigError, and then nothing has changed."""
         async with self._turn:
+            self._notifier.reloading(self._now())
             try:
-                config = await self._load()
-                _check_reload(self.config, config)
-            except ConfigError as error:
-                self.counts.reloads["refused"] += 1
-                self._events.record("config", f"configuration refused, the old one goes on: {error}")
-                raise
-            await self._take(config)
-            self.counts.reloads["done"] += 1
-            await self._tick()
+                await self._reload()
+            finally:
+                self._notifier.ready(self.status())
 
     async def tick(self) -> None:
         """Read, decide, plan, apply, tell: once."""
         async with self._turn:
             await self._tick()
+        self._ticked = self._now()
+
+    async def _reload(self) -> None:
+        try:
+            config = await self._load()
+            _check_reload(self.config, config)
+        except ConfigError as error:
+            self.counts.reloads["refused"] += 1
+            self._events.record("config", f"configuration refused, the old one goes on: {error}")
+            raise
+        await self._take(config)
+        self.counts.reloads["done"] += 1
+        await self._tick()
 
     async def _take(self, config: DirectorConfig) -> None:
         """Go on with a new configuration: what is the same in it keeps its health, weights and admin state."""

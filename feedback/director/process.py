@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import resource
 import signal
 import time
@@ -31,6 +32,7 @@ from feedback.director.table.memory import MemoryTable
 from feedback.director.watch import keep_secure
 from feedback.engine import Engine
 from feedback.errors import ConfigError, FeedbackError
+from feedback.notify import Notifier
 
 if TYPE_CHECKING:
     from feedback.director.secure import Tls
@@ -48,6 +50,7 @@ async def run_director(load: Callable[[], DirectorConfig], config: DirectorConfi
         return await asyncio.to_thread(load)  # a thousand destinations take half a second
 
     _raise_descriptor_limit()
+    notifier = Notifier.from_environment(os.environ, os.getpid())
     events = EventLog(time.time)
     state = load_state(config.state_file)
     agents = Agents(agent_names(config), events.record, state.wishes)
@@ -67,6 +70,7 @@ async def run_director(load: Callable[[], DirectorConfig], config: DirectorConfi
             state=state,
             steers=not dry_run,
             configured=lambda new: feeder.configure(new.feeds),
+            notifier=notifier,
         )
         tls = _tls(config)
         receiver = Receiver(agents, director.wake, time.monotonic, config.token, tls)
@@ -82,7 +86,9 @@ async def run_director(load: Callable[[], DirectorConfig], config: DirectorConfi
         scheme = "http" if tls is None or (config.tls and config.tls.listen) else "https"
         _say_started(config, events, f"{scheme}://{where}/", dry_run=dry_run)
         others = [feeder.run(), *([] if tls is None else [keep_secure(tls, receiver, events.record)])]
-        await _run_until_signal(director, prober, table, others, dry_run=dry_run)
+        others.append(notifier.attend(director.status, director.late_seconds))
+        notifier.ready(director.status())
+        await _run_until_signal(director, prober, table, others, notifier.stopping, dry_run=dry_run)
         if config.on_exit == "clear":
             await director.clear()
 
@@ -109,6 +115,7 @@ async def _run_until_signal(
     prober: Prober,
     table: Table,
     more: Iterable[Coroutine[None, None, None]],
+    stopping: Callable[[], None],
     *,
     dry_run: bool,
 ) -> None:
@@ -127,6 +134,7 @@ async def _run_until_signal(
         if isinstance(table, MemoryTable) and not dry_run:
             running.append(group.create_task(Forwarder(table).run(), name="forwarder"))
         await stop.wait()
+        stopping()
         log.info("ending; the table %s", "is cleared" if director.config.on_exit == "clear" else "stays as it is")
         for task in running:
             task.cancel()

@@ -12,7 +12,7 @@ from feedback.director.health import CheckHealth
 from feedback.director.retry import Subject
 from feedback.director.snapshot import CheckView, DestinationView, ServiceView
 from feedback.director.steering import ways
-from feedback.model import Counters, Endpoint, Outcome, ServiceKey, ServiceState
+from feedback.model import Counters, Endpoint, Health, Outcome, ServiceKey, ServiceState
 
 FALLBACK, OVERFLOW = "fallback", "overflow"
 """What these of a service are called where destinations have names."""
@@ -50,6 +50,13 @@ def view_service(
             for name, destination in config.destinations.items()
         ),
     )
+
+
+def sum_up(config: DirectorConfig, known: Mapping[str, Mapping[str, Known]], trouble: str) -> str:
+    """Return `2 services and 6 destinations, 5 up`, and what keeps the director from its work."""
+    up = sum(one.facts.health is Health.UP for destinations in known.values() for one in destinations.values())
+    words = f"{config.size()}, {up} up"
+    return f"{words}; {trouble}" if trouble else words
 
 
 def address_of(key: ServiceKey) -> str:

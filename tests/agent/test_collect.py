@@ -345,6 +345,24 @@ def test_a_metric_that_fails_lets_go_after_a_minute_only() -> None:
     assert states(collect(busy, seconds=80)) == [(0, "drain"), (62, "ready")]
 
 
+def test_a_collector_is_in_time_while_sources_hang_and_late_when_it_is_held_up_itself() -> None:
+    late: list[float] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        collector = Collector([metric("jobs", ScriptedSource(takes_seconds=1000), interval=5)], 20.0, lambda _: None)
+        assert collector.late_seconds(loop.time() + 1000) < 0  # nothing is due before the first report
+        running = asyncio.create_task(collector.run())
+        for _ in range(100):
+            await asyncio.sleep(1)
+            late.append(collector.late_seconds(loop.time()))
+        running.cancel()
+        assert collector.late_seconds(loop.time() + 1000) > 900
+
+    run_virtual(main())
+    assert max(late) <= 0
+
+
 def test_once_looks_at_what_is_watched_and_lets_go_of_it() -> None:
     config = watch((0, SourceError("no netlink")))
 

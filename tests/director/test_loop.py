@@ -656,6 +656,49 @@ def test_a_returning_destination_is_let_in_slowly_and_the_first_ones_are_not() -
     run_virtual(main())
 
 
+def test_the_status_counts_what_is_up_and_names_what_is_in_the_way() -> None:
+    async def main() -> None:
+        table = Unreachable()
+        async with World(config(), table=table) as world:
+            assert world.director.status() == "1 service and 2 destinations, 0 up"
+            world.runner.results["rs2"] = REFUSED
+            await world.after(5)
+            assert world.director.status() == "1 service and 2 destinations, 1 up"
+            table.gone = True
+            await world.after(2)
+            assert world.director.status() == "1 service and 2 destinations, 1 up; no answer from the kernel"
+
+    run_virtual(main())
+
+
+class Hanging(MemoryTable):
+    """A table that does not come to an end of a read while it is `stuck`."""
+
+    stuck = False
+
+    async def read(self) -> TableState:
+        if self.stuck:
+            await asyncio.sleep(3600)
+        return await super().read()
+
+
+def test_a_tick_that_hangs_is_late_and_one_that_only_fails_is_not() -> None:
+    async def main() -> None:
+        hanging, unreachable = Hanging(), Unreachable()
+        async with World(config(), table=unreachable) as world:
+            unreachable.gone = True
+            await world.after(30)
+            assert world.director.late_seconds() <= 0
+        async with World(config(), table=hanging) as world:
+            await world.after(30)
+            assert world.director.late_seconds() <= 0
+            hanging.stuck = True
+            await world.after(30)
+            assert world.director.late_seconds() == pytest.approx(29, abs=TICK_SECONDS)
+
+    run_virtual(main())
+
+
 def test_the_snapshot_has_everything_the_api_shows() -> None:
     async def main() -> None:
         async with World(config(service(fallback=FALLBACK))) as world:
