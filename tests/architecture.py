@@ -40,6 +40,7 @@ ROOMS: Mapping[str, Room] = {
             "feedback.options",
             "feedback.orca",
             "feedback.perfdata",
+            "feedback.perfdata_grammar",
             "feedback.plugin",
             "feedback.reader",
             "feedback.report",
@@ -136,8 +137,14 @@ ROOMS: Mapping[str, Room] = {
         libraries=("msgspec",),
     ),
     "testing": Room(  # what plugin authors prove their plugins with
-        pure=("feedback.testing.script",),
-        shells=("feedback.testing", "feedback.testing.scripted", "feedback.testing.virtual"),
+        pure=("feedback.testing.conformance", "feedback.testing.script"),
+        shells=(
+            "feedback.testing",
+            "feedback.testing.checks",
+            "feedback.testing.plugins",
+            "feedback.testing.scripted",
+            "feedback.testing.virtual",
+        ),
         rooms=("words", "codecs", "checks", "engine", "agent", "director"),
         libraries=("msgspec",),
     ),
@@ -342,6 +349,7 @@ ROOMS: Mapping[str, Room] = {
         shells=(
             "feedback.demo.client",
             "feedback.demo.cluster",
+            "feedback.demo.jobs",
             "feedback.demo.process",
             "feedback.demo.questions",
             "feedback.demo.realserver",

@@ -10,12 +10,17 @@ check raises what it raises. `interrupted` makes the scripts in which the peer f
 point, and `chunk_bytes=1` lets every answer come byte by byte. It needs no test framework.
 """
 
+from feedback.testing.checks import conform_check
+from feedback.testing.conformance import ConformanceError, Violation
 from feedback.testing.script import (
     Close,
     Connection,
     Drop,
+    Endless,
     Exchange,
+    ForeignAwaitError,
     Hang,
+    LeftOpenError,
     Part,
     Program,
     Receive,
@@ -43,10 +48,14 @@ __all__ = [
     "LOCAL_IPV6",
     "TARGET",
     "Close",
+    "ConformanceError",
     "Connection",
     "Drop",
+    "Endless",
     "Exchange",
+    "ForeignAwaitError",
     "Hang",
+    "LeftOpenError",
     "Part",
     "Program",
     "Receive",
@@ -59,7 +68,9 @@ __all__ = [
     "Send",
     "StartTls",
     "Step",
+    "Violation",
     "VirtualLoop",
+    "conform_check",
     "interrupted",
     "run_check",
     "run_virtual",

@@ -1,6 +1,7 @@
 """What a peer does, as values: the steps of a script, and the connections, exchanges and programs it is made of."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar
 
 import msgspec
 
@@ -9,6 +10,14 @@ from feedback.net import Completed
 
 class ScriptError(AssertionError):
     """The check does not do what the script expects."""
+
+
+class LeftOpenError(ScriptError):
+    """The check has ended and left something open."""
+
+
+class ForeignAwaitError(ScriptError):
+    """The check awaits something else than the network that it was handed."""
 
 
 class Receive(msgspec.Struct, frozen=True):
@@ -21,6 +30,18 @@ class Send(msgspec.Struct, frozen=True):
     """The peer sends these bytes: on a datagram socket as one datagram."""
 
     data: bytes
+
+
+class Endless(msgspec.Struct, frozen=True):
+    """The peer sends these bytes again and again, whatever it is told: 16 MiB on a stream, 10,000 datagrams.
+
+    Then it hangs.
+    """
+
+    data: bytes
+
+    STREAM_BYTES: ClassVar[int] = 16 * 1024 * 1024
+    DATAGRAMS: ClassVar[int] = 10_000
 
 
 class StartTls(msgspec.Struct, frozen=True):
@@ -51,14 +72,16 @@ class Hang(msgspec.Struct, frozen=True):
     """The peer does nothing more, for ever."""
 
 
-Step = Receive | Send | StartTls | Refuse | Drop | Reset | Close | Hang
+Step = Receive | Send | Endless | StartTls | Refuse | Drop | Reset | Close | Hang
 
 
 class _Dialogue:
-    """A script on its way, and what the check has done. `sent` is what the check has sent."""
+    """A script on its way, and what the check has done. `sent` is what the check has sent, `received` counts bytes."""
 
     def __init__(self, *steps: Step) -> None:
+        self.script = steps
         self.sent = b""
+        self.received = 0
         self.closed = False
         self.brief = False
         self.privileged_port = False
@@ -81,7 +104,7 @@ class _Dialogue:
     def take(self, data: bytes) -> None:
         """Take what the check sends, and compare it with what the script expects."""
         self.sent += data
-        while data and not isinstance(self.next_step, Hang | Close | Reset):
+        while data and not isinstance(self.next_step, Hang | Close | Reset | Endless):
             step = self.advance()
             if not isinstance(step, Receive):
                 raise ScriptError(f"the check sent {data!r} while the script has {step}")
@@ -95,8 +118,9 @@ class _Dialogue:
 class Connection(_Dialogue):
     """A TCP connection: what the peer does on it. With `reused`, an earlier run has kept it.
 
-    Afterwards it tells `sent`, `closed`, `brief`, for how many runs the check would `reuse` it, whether it was `kept`
-    for the next, and whether its TLS `resumed` another one's session.
+    Afterwards it tells what was `sent`, how many bytes were `received`, whether it is `closed` and was `brief`, for how
+    many runs the check would `reuse` it, whether it was `kept` for the next, and whether its TLS `resumed` another
+    one's session.
     """
 
     def __init__(self, *steps: Step, reused: bool = False) -> None:
@@ -129,6 +153,20 @@ class Program(msgspec.Struct):
 
 
 Part = Connection | Exchange | Program
+
+
+def afresh(part: Part) -> Part:
+    """Return a part as it was before a check has used it."""
+    if isinstance(part, Program):
+        return Program(part.completed, part.hangs, part.fault)
+    return with_steps(part, part.script)
+
+
+def with_steps(part: Connection | Exchange, steps: Sequence[Step]) -> Connection | Exchange:
+    """Return a part of the same kind on which something else happens."""
+    if isinstance(part, Connection):
+        return Connection(*steps, reused=part.reused)
+    return Exchange(*steps)
 
 
 def interrupted(steps: Sequence[Step], by: Step) -> Iterator[Connection]:

@@ -17,8 +17,11 @@ from feedback.testing.script import (
     Close,
     Connection,
     Drop,
+    Endless,
     Exchange,
+    ForeignAwaitError,
     Hang,
+    LeftOpenError,
     Part,
     Program,
     Refuse,
@@ -88,7 +91,7 @@ def _drive(
     except (CheckFailed, LocalFault) as error:
         return verdict.failed(error, net.words, net.now())
     if yielded is not PAUSE:
-        raise ScriptError("the check awaits asyncio, which has no script: run it against a server")
+        raise ForeignAwaitError("the check awaits asyncio, which has no script: run it against a server")
     net.over = True
     coroutine.close()
     return verdict.timed_out("no answer", net.words, timeout_seconds, timeout_seconds)
@@ -172,7 +175,7 @@ class ScriptedNet:
         """Raise ScriptError when the check has left something open."""
         for part in self._used:
             if not part.closed:
-                raise ScriptError(f"the check ended and left its {type(part).__name__} open")
+                raise LeftOpenError(f"the check ended and left its {type(part).__name__} open")
 
     def _next(self, kind: type[PartT]) -> PartT:
         part = self._script.pop(0) if self._script else None
@@ -225,8 +228,10 @@ class ScriptedStream(BufferedReader):
             count = min(limit, self._chunk_bytes or limit)
             if step.data[count:]:
                 self._connection.put_back(Send(step.data[count:]))
-            self._heard = True
-            return step.data[:count]
+            return self._hear(step.data[:count])
+        if isinstance(step, Endless):
+            self._connection.put_back(step)
+            return await self._receive_endless(step, min(limit, self._chunk_bytes or limit))
         self._connection.put_back(step)
         if self.reused and not self._heard and isinstance(step, Close | Reset):
             raise StaleConnection
@@ -237,6 +242,18 @@ class ScriptedStream(BufferedReader):
         if not isinstance(step, Close):
             raise ScriptError(f"the check reads while the script has {step}")
         return b""
+
+    def _hear(self, data: bytes) -> bytes:
+        self._heard = True
+        self._connection.received += len(data)
+        return data
+
+    async def _receive_endless(self, step: Endless, count: int) -> bytes:
+        received = self._connection.received
+        if received >= Endless.STREAM_BYTES:
+            await self._net.hang()
+        begin = received % len(step.data)
+        return self._hear((step.data * (count // len(step.data) + 2))[begin : begin + count])
 
     async def start_tls(
         self, context: ssl.SSLContext, server_hostname: str | None, resume: Stream | None = None
@@ -252,6 +269,8 @@ class ScriptedStream(BufferedReader):
             await self._net.hang()
         if isinstance(step, Close | Reset):
             raise CheckFailed(Reason.TLS, f"{self._endpoint} closed the connection in the middle of TLS")
+        if isinstance(step, Endless):
+            raise CheckFailed(Reason.TLS, f"{self._endpoint} answers something else than TLS")
         if not isinstance(step, StartTls):
             raise ScriptError(f"the check starts TLS while the script has {step}")
         if step.error:
@@ -323,5 +342,7 @@ class ScriptedDatagrams:
             raise CheckFailed(Reason.REFUSED, f"connection refused by {self._endpoint}")
         if isinstance(step, Send):
             self._exchange.advance()
-            return step.data
-        return None
+        elif not isinstance(step, Endless) or self._exchange.received >= Endless.DATAGRAMS * len(step.data):
+            return None
+        self._exchange.received += len(step.data)
+        return step.data
