@@ -16,8 +16,9 @@ ITEM = re.compile(
     (?:'(?P<quoted>(?:[^']|''){1,200}+)'|(?P<plain>[^\s'=]{1,200}+))
     =(?P<value>U|[-+]?[0-9.]{1,40}+)
     (?P<unit>[^\s;0-9.]{0,20}+)
-    (?:;[^\s;]{0,80}+){0,2}+
-    (?:;[^\s;]{0,80}+)?+
+    (?:;(?P<warning>[^\s;]{0,80}+))?+
+    (?:;(?P<critical>[^\s;]{0,80}+))?+
+    (?:;(?P<minimum>[^\s;]{0,80}+))?+
     (?:;(?P<maximum>[^\s;]{0,80}+))?+
     (?=\s|;|$)""",
     re.ASCII | re.VERBOSE,
@@ -45,17 +46,17 @@ def parse_output(output: bytes, label: str | None) -> Performance:
         if label is not None:
             raise PerfdataError(f'the program printed no performance data, and so no "{label}"')
         return Performance("", _number(first, first))
-    for found in ITEM.finditer(" ".join(_performance_parts(text))):
+    for found in ITEM.finditer(performance_text(output)):
         name = (found["quoted"] or found["plain"]).replace("''", "'")
         if label is None or name == label:
             return _performance(name, found)
     raise PerfdataError("the program printed no performance data" + (f' called "{label}"' if label else ""))
 
 
-def _performance_parts(text: str) -> list[str]:
+def performance_text(output: bytes) -> str:
     """Return what stands behind the first line's `|`, and behind the second `|` of all."""
-    first, _, more = text.partition("\n")
-    return [first.partition("|")[2], more.partition("|")[2]]
+    first, _, more = output.decode("utf-8", "replace").strip().partition("\n")
+    return f"{first.partition('|')[2]} {more.partition('|')[2]}"
 
 
 def _performance(name: str, found: re.Match[str]) -> Performance:
