@@ -56,8 +56,15 @@ def test_a_script_runs_in_a_kernel_of_its_own_and_tells_its_exit_status() -> Non
     wait_until_gone(directory)
 
 
+def test_the_machine_leaves_out_the_time_in_which_it_has_nothing_to_do() -> None:
+    with Machine("date +%s; sleep 3600; date +%s", 60) as machine:
+        assert machine.wait() == "0"
+        before, after = map(int, (machine.directory / "output").read_text().split())
+    assert 3600 <= after - before < 3660
+
+
 def test_a_machine_can_be_switched_off_and_shows_how_far_it_came() -> None:
-    with Machine("echo began; sleep 600", 60) as machine:
+    with Machine("echo began; sleep infinity", 60) as machine:
         wait_until(lambda: "--- the lab's output ---\nbegan\n" in machine.account())
         assert machine.running()
     assert not machine.running()
@@ -65,7 +72,7 @@ def test_a_machine_can_be_switched_off_and_shows_how_far_it_came() -> None:
 
 
 def test_a_machine_that_takes_too_long_is_ended() -> None:
-    with Machine("sleep 600", 1) as machine:
+    with Machine("sleep infinity", 1) as machine:
         assert machine.wait() == ""
         wait_until_gone(machine.directory)
 
@@ -75,7 +82,7 @@ def test_a_machine_dies_with_its_owner() -> None:
 import sys, time
 sys.path.insert(0, {str(ROOT)!r})
 from tests.lab.uml import Machine
-print(Machine("sleep 600", 60).directory, flush=True)
+print(Machine("sleep infinity", 60).directory, flush=True)
 time.sleep(600)
 """
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as owner:

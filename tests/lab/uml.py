@@ -2,7 +2,8 @@
 
 The machine runs one shell script and switches itself off. What it writes is gone at the end, but for what it leaves
 in `/lab`, which is `Machine.directory` on the host. It needs no root, and nothing of it survives its owner: when the
-owning process dies, even by SIGKILL, so does the machine.
+owning process dies, even by SIGKILL, so does the machine. Its clock leaves out the time in which it has nothing to do:
+to sleep costs nothing.
 """
 
 import contextlib
@@ -15,7 +16,8 @@ from pathlib import Path
 from typing import Self
 
 INIT = Path(__file__).with_name("init.sh")
-PTRACE = Path(__file__).with_name("ptrace.c")
+PRELOADED = [Path(__file__).with_name(name) for name in ("ptrace.c", "clock.c")]
+"""What the kernel gets in place of the C library's; each says why."""
 KERNEL = "linux.uml"
 COMPILER = "tcc"
 PACKAGES = {
@@ -51,8 +53,8 @@ class Machine:
             raise LabError(f"the lab needs the Debian packages {' '.join(missing)}: install them with apt-get")
         self.directory = Path(tempfile.mkdtemp(prefix="feedback-lab-"))
         (self.directory / "command").write_text(script)
-        self._ptrace = self.directory / "ptrace.so"
-        subprocess.run([COMPILER, "-shared", "-nostdlib", "-o", self._ptrace, PTRACE], check=True)
+        self._preloaded = self.directory / "preloaded.so"
+        subprocess.run([COMPILER, "-shared", "-nostdlib", "-o", self._preloaded, *PRELOADED], check=True)
         self._limit_seconds = limit_seconds
         with (self.directory / "console").open("wb") as console:
             self._process = subprocess.Popen(
@@ -61,7 +63,7 @@ class Machine:
 
     def _command(self) -> list[str]:
         guard = ["setpriv", "--pdeathsig", "TERM", "timeout", f"--kill-after={KILL_AFTER_SECONDS}"]
-        wrapped = ["env", f"LD_PRELOAD={self._ptrace}"]  # ptrace.c says why
+        wrapped = ["env", f"LD_PRELOAD={self._preloaded}"]
         kernel = [KERNEL, f"mem={MEMORY}", "rootfstype=hostfs", "ro", "hostfs=/", f"init={INIT}", "quiet"]
         quiet = ["con=null", "con0=null,fd:1", f"uml_dir={self.directory}", f"LAB_DIRECTORY={self.directory}"]
         return [*guard, str(self._limit_seconds), *wrapped, *kernel, *quiet]
