@@ -12,6 +12,7 @@ point, and `chunk_bytes=1` lets every answer come byte by byte. It needs no test
 
 from feedback.testing.checks import conform_check
 from feedback.testing.conformance import ConformanceError, Violation
+from feedback.testing.policies import conform_policy
 from feedback.testing.script import (
     Close,
     Connection,
@@ -41,6 +42,7 @@ from feedback.testing.scripted import (
     ScriptedStream,
     run_check,
 )
+from feedback.testing.sources import conform_source
 from feedback.testing.virtual import VirtualLoop, run_virtual
 
 __all__ = [
@@ -71,6 +73,8 @@ __all__ = [
     "Violation",
     "VirtualLoop",
     "conform_check",
+    "conform_policy",
+    "conform_source",
     "interrupted",
     "run_check",
     "run_virtual",

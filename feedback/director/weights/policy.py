@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Mapping
+from typing import Annotated
 
 import msgspec
 
@@ -27,11 +28,11 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
 class Policy(Plugin, abc.ABC):
     """Base of all weight policies. Keeps its filters' state; no clock, no I/O."""
 
-    scheduler: str = "wlc"
-    response: float = 10.0
-    floor: float = 0.05
-    ceiling: float = 10.0
-    slow_start: float = 0.0
+    scheduler: Annotated[str, "the service's scheduler, which gives weights their meaning"] = "wlc"
+    response: Annotated[float, "seconds in which weights may follow the load"] = 10.0
+    floor: Annotated[float, "ratio of the base weight below which no load takes a weight"] = 0.05
+    ceiling: Annotated[float, "ratio of the base weight above which none goes"] = 10.0
+    slow_start: Annotated[float, "seconds in which a destination that comes back gets its share"] = 0.0
 
     @abc.abstractmethod
     def step(self, now: float, members: Mapping[str, Member]) -> dict[str, int]:

@@ -1,0 +1,301 @@
+"""What every weight policy must do, whatever its law: seen by stepping it through clusters to which much happens."""
+
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from feedback.director.weights import Member, Policy, make_policy
+from feedback.director.weights.writing import NO_SHARES, bounds
+from feedback.report import MAX_RATIO
+from feedback.testing import conformance, plugins
+from feedback.testing.conformance import Findings
+
+SCHEDULERS = ("rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "mh", "dh", "fo", "ovf", "sed", "nq", "twos")
+IMPURE = frozenset(
+    {"asyncio", "datetime", "logging", "os", "random", "secrets", "socket", "subprocess", "threading", "time"}
+)
+
+JUMP_RATIO = 0.1
+"""How far a weight may move in the step in which reports cease."""
+
+RETURN_SECONDS = 900
+RETURN_RATIO = 0.15
+"""How far off its base weight a weight may stay when there have been no reports for so long: some move in steps."""
+
+RULES: Mapping[str, str] = {
+    **plugins.RULES,
+    "made": "can be made of scheduler, response, floor, ceiling and slow_start alone",
+    "members": "returns a weight for each member and for nobody else",
+    "whole": "returns whole numbers, as int",
+    "bounds": "keeps within base*floor and base*ceiling, at least 1, in a slow start under the floor too; 0 for base 0",
+    "no shares": f"returns the base weights where weights are no shares: under {', '.join(sorted(NO_SHARES))}",
+    "pure": "goes by its arguments alone: no clock, no chance, no file, no log, nothing shared with another one",
+    "untouched": "leaves what it is handed as it is, and does not look again at what it has returned",
+    "unknown": "holds a weight when reports cease, and brings it back to the base weight in time",
+    "raises": "raises nothing, whatever the members are",
+}
+
+Make = Callable[..., Policy]
+Moment = tuple[float, dict[str, Member]]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a policy is made of."""
+
+    scheduler: str = "wlc"
+    response: float = 10.0
+    floor: float = 0.05
+    ceiling: float = 10.0
+    slow_start: float = 0.0
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {value}" for name, value in msgspec.structs.asdict(self).items())
+
+
+def conform_policy(policy: str | type[Policy] | Make, /) -> None:
+    """Prove a policy. Raises ConformanceError with every rule that it breaks.
+
+    `policy` is its name, its class, or what makes one of scheduler, response, floor, ceiling and slow_start.
+    """
+    make: Make = partial(make_policy, policy) if isinstance(policy, str) else policy
+    name = policy if isinstance(policy, str) else getattr(policy, "name", "") or getattr(policy, "__name__", "it")
+    findings = Findings(f"policy {name}", RULES)
+    try:
+        made = make()
+    except Exception as error:  # noqa: BLE001 - whatever its `__post_init__` raises
+        findings.add("made", f"without settings it raises {conformance.words_of(error)}")
+    else:
+        plugins.examine(type(made), findings)
+        for impure in sorted(impurities(type(made))):
+            findings.add("pure", f"its code uses {impure}")
+        _Trial(make, findings).run()
+    findings.raise_any()
+
+
+class _Trial:
+    """One policy in many clusters."""
+
+    def __init__(self, make: Make, findings: Findings) -> None:
+        self._make = make
+        self._findings = findings
+
+    def run(self) -> None:
+        """Let everything happen."""
+        for scheduler in SCHEDULERS:
+            for settings in (Settings(scheduler=scheduler), Settings(scheduler=scheduler, slow_start=30.0)):
+                self._play(settings, "a cluster to which much happens", eventful())
+        for settings in (Settings(floor=0.0), Settings(floor=1.0, ceiling=1.0), Settings(response=0.0)):
+            self._play(settings, "a cluster to which much happens", eventful())
+        for words, story in STORIES.items():
+            self._play(Settings(), words, story())
+        self._repeat(Settings())
+        for settings in (Settings(), Settings(scheduler="wrr"), Settings(scheduler="mh")):
+            self._fall_silent(settings)
+
+    def _play(self, settings: Settings, words: str, story: Sequence[Moment]) -> list[dict[str, int]]:
+        """Step a new policy through a story; return the weights of each step."""
+        where = f"{words}, {settings}"
+        try:
+            policy = self._make(**msgspec.structs.asdict(settings))
+        except Exception as error:  # noqa: BLE001 - whatever its `__post_init__` raises
+            self._findings.add("made", f"of {settings} it raises {conformance.words_of(error)}")
+            return []
+        came: list[dict[str, int]] = []
+        for now, members in story:
+            weights = self._step(policy, now, members, where)
+            if weights is None:
+                return came
+            self._judge(weights, members, settings, where)
+            came.append(dict(weights))
+        return came
+
+    def _step(self, policy: Policy, now: float, members: dict[str, Member], where: str) -> dict[str, int] | None:
+        """Step once. None where it did not return weights for those members, which is noted."""
+        before = dict(members)
+        try:
+            weights: Any = policy.step(now, members)
+        except Exception as error:  # noqa: BLE001 - a bug in the policy, whatever it is
+            self._findings.add("raises", f"{where}: it raises {conformance.words_of(error)}")
+            return None
+        if members != before:
+            self._findings.add("untouched", f"{where}: it changes the members it is handed")
+        if not isinstance(weights, dict) or weights.keys() != before.keys():
+            for_whom = ", ".join(list(before)[:4]) or "nobody"
+            self._findings.add("members", f"{where}: it returns {weights!r:.60} for {for_whom}")
+            return None
+        return weights
+
+    def _judge(self, weights: Mapping[str, Any], members: Mapping[str, Member], settings: Settings, where: str) -> None:
+        for name, weight in weights.items():
+            member = members[name]
+            if type(weight) is not int:
+                self._findings.add("whole", f"{where}: it returns {weight!r:.40}")
+            elif member.base_weight == 0 or settings.scheduler in NO_SHARES:
+                if weight != member.base_weight:
+                    rule = "no shares" if member.base_weight else "bounds"
+                    self._findings.add(rule, f"{where}: it returns {weight} for the base weight {member.base_weight}")
+            elif not _is_within(weight, member, settings):
+                self._findings.add("bounds", f"{where}: it returns {weight} for the base weight {member.base_weight}")
+
+    def _repeat(self, settings: Settings) -> None:
+        """See whether the same comes of the same, also beside another one, and when what it has returned is changed."""
+        story = eventful()
+        alone = self._play(settings, "a cluster to which much happens", story)
+        if alone != self._play(settings, "the same once more", story):
+            self._findings.add("pure", "the same steps give other weights the second time")
+        if len(alone) == len(story) and alone != self._beside_another(settings, story):
+            self._findings.add("pure", "another policy that steps in between changes its weights")
+
+    def _beside_another(self, settings: Settings, story: Sequence[Moment]) -> list[dict[str, int]]:
+        fields = msgspec.structs.asdict(settings)
+        one, other = self._make(**fields), self._make(**fields)
+        came = []
+        for now, members in story:
+            weights = one.step(now, dict(members))
+            came.append(dict(weights))
+            weights.clear()  # it is the caller's
+            other.step(now + 1000.0, {name: _busy(member) for name, member in members.items()})
+        return came
+
+    def _fall_silent(self, settings: Settings) -> None:
+        """See what becomes of weights when all reports cease."""
+        where = f"when reports cease, {settings}"
+        loaded = self._follow(settings, 300, lambda _: {"rs1": 0.9, "rs2": 0.3, "rs3": 0.5})
+        silent = self._follow(
+            settings, 300 + RETURN_SECONDS, lambda second: {"rs1": 0.9, "rs2": 0.3, "rs3": 0.5} if second < 300 else {}
+        )
+        if len(silent) <= len(loaded):
+            return  # it has raised, which has been noted
+        before, after = silent[len(loaded) - 1], silent[len(loaded)]
+        for name, weight in before.items():
+            if abs(after[name] - weight) > JUMP_RATIO * weight + 1:
+                self._findings.add("unknown", f"{where}: {name} goes from {weight} to {after[name]} at once")
+            if abs(silent[-1][name] - 100) > RETURN_RATIO * 100:
+                seen = f"{name} weighs {silent[-1][name]} after {RETURN_SECONDS} s, its base weight is 100"
+                self._findings.add("unknown", f"{where}: {seen}")
+
+    def _follow(
+        self, settings: Settings, seconds: int, busy: Callable[[int], Mapping[str, float]]
+    ) -> list[dict[str, int]]:
+        """Step a policy whose weights are written."""
+        policy = self._make(**msgspec.structs.asdict(settings))
+        weights = dict.fromkeys(("rs1", "rs2", "rs3"), 100)
+        came: list[dict[str, int]] = []
+        for second in range(seconds):
+            members = {
+                name: Member(
+                    base_weight=100, weight=weight, utilization=busy(second).get(name), usable_seconds=1000.0 + second
+                )
+                for name, weight in weights.items()
+            }
+            stepped = self._step(policy, 1000.0 + second, members, "three members")
+            if stepped is None:
+                break
+            weights = stepped
+            came.append(dict(stepped))
+        return came
+
+
+def _is_within(weight: int, member: Member, settings: Settings) -> bool:
+    low, high = bounds(member.base_weight, settings.floor, settings.ceiling)
+    return (1 if member.usable_seconds < settings.slow_start else low) <= weight <= high
+
+
+def _busy(member: Member) -> Member:
+    return msgspec.structs.replace(member, utilization=0.9, weight=1)
+
+
+def _member(utilization: float | None, base_weight: int = 100, **more: Any) -> Member:
+    fields = {"weight": base_weight, "usable_seconds": 1000.0, **more}
+    return Member(base_weight=base_weight, utilization=utilization, **fields)
+
+
+def eventful() -> list[Moment]:
+    """Return a story: members come and go, some are silent for a while, and time is irregular and stands still."""
+    moments: list[Moment] = []
+    now = 50_000.0
+    for number in range(120):
+        now += (1.0, 0.1, 3.0, 1.0, 0.0)[number % 5] + (3600.0 if number == 90 else 0.0)
+        members = {
+            "rs1": _member(0.2 + 0.6 * (number % 7) / 7),
+            "rs2": _member(0.9, 50, active_connections=number, new_connections=3),
+            "old": _member(0.4, 0),
+        }
+        if number % 40 >= 20:
+            members["guest"] = _member(0.1, 1 + number // 40, usable_seconds=float(number % 20))
+        if 30 <= number < 60:
+            members["rs2"] = _member(None, 50)
+        if number >= 100:
+            members["rs1"] = _member(0.5, 200)
+        moments.append((now, members))
+    return moments
+
+
+def _still(members: dict[str, Member]) -> list[Moment]:
+    return [(7.0, dict(members))] * 20 + [(8.0 + second, dict(members)) for second in range(40)]
+
+
+STORIES: Mapping[str, Callable[[], list[Moment]]] = {
+    "nobody": lambda: [(float(second), {}) for second in range(5)],
+    "one member": lambda: _still({"rs1": _member(0.7)}),
+    "hundreds of members": lambda: [
+        (float(second), {f"rs{number}": _member((number + second) % 10 / 10) for number in range(300)})
+        for second in range(20)
+    ],
+    "nobody busy": lambda: _still({"rs1": _member(0.0), "rs2": _member(0.0)}),
+    "one idle, one as busy as can be told": lambda: _still({"rs1": _member(0.0), "rs2": _member(MAX_RATIO)}),
+    "nobody ever reports": lambda: _still({"rs1": _member(None), "rs2": _member(None, 7)}),
+    "weights from 1 to what the kernel takes": lambda: _still({"rs1": _member(0.5, 1), "rs2": _member(0.5, 2**31 - 1)}),
+    "weights that another hand has written": lambda: _still(
+        {"rs1": _member(0.5, weight=0), "rs2": _member(0.5, weight=100_000)}
+    ),
+    "as many connections as can be": lambda: _still(
+        {"rs1": _member(0.5, active_connections=2**32, new_connections=2**32), "rs2": _member(0.5)}
+    ),
+    "members that have only just become usable": lambda: _still({"rs1": _member(0.5, usable_seconds=0.0)}),
+}
+
+
+def impurities(policy: type[Policy]) -> set[str]:
+    """Return the modules by which a policy's code could look around, of those its functions name."""
+    functions = [
+        value
+        for cls in policy.__mro__
+        if issubclass(cls, Policy) and cls is not Policy
+        for value in vars(cls).values()
+        if isinstance(value, types.FunctionType)
+    ]
+    package = policy.__module__.partition(".")[0]
+    return {module for function in _reached(functions, package) for module in _named(function) if module in IMPURE}
+
+
+def _reached(functions: Sequence[types.FunctionType], package: str) -> list[types.FunctionType]:
+    """Return functions and those of the same package that they name, and so on."""
+    reached: dict[types.FunctionType, None] = {}
+    waiting = list(functions)
+    while waiting:
+        function = waiting.pop()
+        if function in reached or function.__module__.partition(".")[0] != package:
+            continue
+        reached[function] = None
+        named = (function.__globals__.get(name) for name in _names(function.__code__))
+        waiting.extend(value for value in named if isinstance(value, types.FunctionType))
+    return list(reached)
+
+
+def _named(function: types.FunctionType) -> Iterator[str]:
+    """Yield the top-level modules of what a function names: `time` for `time.monotonic()`, and for `monotonic()`."""
+    for name in _names(function.__code__):
+        value = function.__globals__.get(name)
+        module = value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", None)
+        yield (module if isinstance(module, str) else name).partition(".")[0]
+
+
+def _names(code: types.CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _names(constant)
