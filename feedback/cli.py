@@ -41,7 +41,8 @@ COMMANDS = {
     "enable": Command("admin", "bring a destination back from drain or maintenance"),
     "reload": Command("reload", "have the director read its configuration again"),
     "events": Command("events", "show what the director changed, and why"),
-    "plugins": Command("plugins", "show the known checks, sources and policies with their options"),
+    "plugins": Command("plugins", "show what can be configured by name, with its options"),
+    "plugins test": Command("plugins_test", "judge a program that is to be a check or a metric"),
     "simulate": Command("simulate", "compare weight policies on a cluster in virtual time"),
     "demo": Command("demo", "run a whole cluster on this host: nothing to install, no root"),
 }
@@ -60,7 +61,7 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    words = _join(list(sys.argv[1:] if argv is None else argv))
     name = next((word for word in words if not word.startswith("-")), "")
     command = COMMANDS.get(name, Command("", ""))
     try:
@@ -75,6 +76,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _close_output()
     except Exception as error:  # noqa: BLE001 - nobody but the developer is helped by a traceback
         return _explain(name, error, command.failed_status, debug="--debug" in words)
+
+
+def _join(words: list[str]) -> list[str]:
+    """Return the words with a command of two words as one."""
+    first = next((place for place, word in enumerate(words) if not word.startswith("-")), 0)
+    pair = " ".join(words[first : first + 2])
+    return [*words[:first], pair, *words[first + 2 :]] if pair in COMMANDS and " " in pair else words
 
 
 def _run(name: str, command: Command, words: Sequence[str]) -> int:

@@ -41,7 +41,9 @@ def test_every_command_on_a_page_is_one_and_has_the_options(page: Path, capsys: 
     for names, rest in COMMAND_LINE.findall(page.read_text()):
         for name in names.split("|"):
             assert name in COMMANDS
+            second = rest.split()[:1]
+            command = [name, *second] if " ".join([name, *second]) in COMMANDS else [name]
             with pytest.raises(SystemExit, match=r"^0$"):
-                main([name, "--help"])
+                main([*command, "--help"])
             known = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
             assert set(re.findall(r"--[a-z-]+", rest)) <= known, f"feedback {name}{rest}"

@@ -64,5 +64,9 @@ def interpret(finished: "Finished", label: str | None) -> Performance:
 
 def ratio(performance: Performance, limit: float | None) -> float:
     """Return the value as a share of its limit."""
-    full = limit or performance.maximum or (100.0 if performance.unit == "%" else 1.0)
-    return performance.value / full
+    return performance.value / full(performance, limit)
+
+
+def full(performance: Performance, limit: float | None) -> float:
+    """Return the value that means full."""
+    return limit or performance.maximum or (100.0 if performance.unit == "%" else 1.0)
