@@ -13,6 +13,7 @@ from typing import Self
 
 import pytest
 
+from tests import blocks
 from tests.places import own_address
 
 pytestmark = pytest.mark.loopback
@@ -20,48 +21,6 @@ pytestmark = pytest.mark.loopback
 DEADLINE_SECONDS = 20.0
 WATCHDOG_SECONDS = 0.4
 SILENT_SECONDS = 3 * WATCHDOG_SECONDS
-
-BLOCKS = """\
-import time
-from pathlib import Path
-from typing import Annotated
-
-from feedback.agent.source import Sample, Source
-from feedback.checks.check import Check
-
-
-def block(flag):
-    \"\"\"Hold the whole event loop up for as long as the flag is there.\"\"\"
-    while Path(flag).exists():
-        Path(flag).with_name("blocked").touch()
-        time.sleep(0.01)
-
-
-class BlockingSource(Source, name="blocking"):
-    \"\"\"Blocks.\"\"\"
-
-    flag: Annotated[str, "file"]
-
-    async def sample(self):
-        block(self.flag)
-        return Sample(0.5)
-
-
-class BlockingCheck(Check, name="blocking"):
-    \"\"\"Pass when the flag is gone.\"\"\"
-
-    flag: Annotated[str, "file"]
-
-    async def probe(self, target, net):
-        block(self.flag)
-        return "not blocked"
-"""
-ENTRY_POINTS = """\
-[feedback.sources]
-blocking = blocks:BlockingSource
-[feedback.checks]
-blocking = blocks:BlockingCheck
-"""
 
 
 class Supervised:
@@ -71,11 +30,7 @@ class Supervised:
         self.folder = folder
         self.flag, self.blocked = folder / "flag", folder / "blocked"
         self.config = folder / "config.yaml"
-        installed = folder / "blocks-1.dist-info"
-        installed.mkdir()
-        (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: blocks\nVersion: 1\n")
-        (installed / "entry_points.txt").write_text(ENTRY_POINTS)
-        (folder / "blocks.py").write_text(BLOCKS)
+        blocks.install(folder)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(folder / "notify"))
 

@@ -86,9 +86,7 @@ async def run_director(load: Callable[[], DirectorConfig], config: DirectorConfi
         scheme = "http" if tls is None or (config.tls and config.tls.listen) else "https"
         _say_started(config, events, f"{scheme}://{where}/", dry_run=dry_run)
         others = [feeder.run(), *([] if tls is None else [keep_secure(tls, receiver, events.record)])]
-        others.append(notifier.attend(director.status, director.late_seconds))
-        notifier.ready(director.status())
-        await _run_until_signal(director, prober, table, others, notifier.stopping, dry_run=dry_run)
+        await _run_until_signal(director, prober, table, others, notifier, dry_run=dry_run)
         if config.on_exit == "clear":
             await director.clear()
 
@@ -115,7 +113,7 @@ async def _run_until_signal(
     prober: Prober,
     table: Table,
     more: Iterable[Coroutine[None, None, None]],
-    stopping: Callable[[], None],
+    notifier: Notifier,
     *,
     dry_run: bool,
 ) -> None:
@@ -129,12 +127,14 @@ async def _run_until_signal(
         running = [
             group.create_task(prober.run(), name="prober"),
             group.create_task(director.run(), name="loop"),
+            group.create_task(notifier.attend(director.status, director.late_seconds), name="notify"),
             *map(group.create_task, more),
         ]
         if isinstance(table, MemoryTable) and not dry_run:
             running.append(group.create_task(Forwarder(table).run(), name="forwarder"))
+        notifier.ready(director.status())  # not before: SIGHUP is heeded from here on
         await stop.wait()
-        stopping()
+        notifier.stopping()
         log.info("ending; the table %s", "is cleared" if director.config.on_exit == "clear" else "stays as it is")
         for task in running:
             task.cancel()
