@@ -16,7 +16,7 @@ PEERS := nginx:nginx-light haproxy:haproxy openssl:openssl \
 	/usr/lib/dovecot/imap:dovecot-imapd /usr/lib/dovecot/pop3:dovecot-pop3d \
 	public-inbox-nntpd:public-inbox rtsp-server-perl:rtsp-server-perl \
 	named:bind9 unbound:unbound chronyd:chrony \
-	prometheus-node-exporter:prometheus-node-exporter dbus-daemon:dbus-daemon \
+	prometheus-node-exporter:prometheus-node-exporter dbus-daemon:dbus-daemon systemd-analyze:systemd \
 	rpcbind:rpcbind rpc.nfsd:nfs-kernel-server ganesha.nfsd:nfs-ganesha-mem \
 	vsftpd:vsftpd /usr/lib/python3/dist-packages/pyftpdlib/__init__.py:python3-pyftpdlib \
 	/usr/lib/python3/dist-packages/OpenSSL/__init__.py:python3-openssl sshd:openssh-server \
