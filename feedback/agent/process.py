@@ -133,19 +133,26 @@ def _finish(over: asyncio.Future[None]) -> None:
 async def _reap(process: subprocess.Popen[bytes], ended: int) -> None:
     """Kill the group, and take the leader's exit status, so that no zombie stays.
 
-    Until its status is taken the leader's process id, and so the group's, can't be another's.
+    Until its status is taken the leader's process id, and so the group's, can't be another's. So a
+    cancellation waits for it.
     """
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     loop = asyncio.get_running_loop()
     gone = loop.create_future()
     loop.add_reader(ended, _finish, gone)
-    try:
-        async with asyncio.timeout(REAP_TIMEOUT_SECONDS):
-            await gone
-    except TimeoutError:
-        raise SourceError(f"process {process.pid} can't be killed: it waits for the kernel") from None
-    finally:
-        loop.remove_reader(ended)
-        os.close(ended)
-    process.wait()
+    cancelled: asyncio.CancelledError | None = None
+    deadline = loop.time() + REAP_TIMEOUT_SECONDS
+    while not gone.done() and loop.time() < deadline:
+        try:
+            await asyncio.wait({gone}, timeout=deadline - loop.time())
+        except asyncio.CancelledError as error:
+            cancelled = error
+    loop.remove_reader(ended)
+    os.close(ended)
+    if gone.done():
+        process.wait()
+    if cancelled is not None:
+        raise cancelled
+    if not gone.done():
+        raise SourceError(f"process {process.pid} can't be killed: it waits for the kernel")

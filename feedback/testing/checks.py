@@ -33,7 +33,7 @@ from feedback.testing.script import (
     afresh,
     with_steps,
 )
-from feedback.testing.scripted import run_check
+from feedback.testing.scripted import ScriptedNet, run_on
 
 MOST_BYTES = 8 * 1024 * 1024
 """More than this a check need not read of one answer."""
@@ -117,7 +117,8 @@ class _Trial:
     def _run(self, variant: Variant) -> CheckResult | None:
         script = tuple(map(afresh, variant.script))
         try:
-            result = run_check(self._check, *script, chunk_bytes=variant.chunk_bytes)
+            lenient = variant.reasons is not None  # a check may say goodbye, or try another way
+            result = run_on(ScriptedNet(*script, chunk_bytes=variant.chunk_bytes, lenient=lenient), self._check)
         except LeftOpenError as error:
             self._findings.add("closes", f"{variant.words}: {error}")
         except ForeignAwaitError:

@@ -1,7 +1,8 @@
 """What a peer does, as values: the steps of a script, and the connections, exchanges and programs it is made of."""
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import msgspec
 
@@ -76,16 +77,25 @@ Step = Receive | Send | Endless | StartTls | Refuse | Drop | Reset | Close | Han
 
 
 class _Dialogue:
-    """A script on its way, and what the check has done. `sent` is what the check has sent, `received` counts bytes."""
+    """A script on its way, and what the check has done.
+
+    lenient: the peer only falls silent when it is told something else than the script expects.
+    """
+
+    lenient = False
 
     def __init__(self, *steps: Step) -> None:
-        self.script = steps
         self.sent = b""
         self.received = 0
         self.closed = False
         self.brief = False
         self.privileged_port = False
         self.server_hostname: str | None = None
+        self.begin(steps)
+
+    def begin(self, steps: Sequence[Step]) -> None:
+        """Take what is to happen."""
+        self.script = tuple(steps)
         self._steps = list(steps)
 
     @property
@@ -104,6 +114,14 @@ class _Dialogue:
     def take(self, data: bytes) -> None:
         """Take what the check sends, and compare it with what the script expects."""
         self.sent += data
+        try:
+            self._compare(data)
+        except ScriptError:
+            if not self.lenient:
+                raise
+            self._steps = [Hang()]
+
+    def _compare(self, data: bytes) -> None:
         while data and not isinstance(self.next_step, Hang | Close | Reset | Endless):
             step = self.advance()
             if not isinstance(step, Receive):
@@ -153,20 +171,19 @@ class Program(msgspec.Struct):
 
 
 Part = Connection | Exchange | Program
+DialogueT = TypeVar("DialogueT", bound=Connection | Exchange)
 
 
 def afresh(part: Part) -> Part:
-    """Return a part as it was before a check has used it."""
-    if isinstance(part, Program):
-        return Program(part.completed, part.hangs, part.fault)
-    return with_steps(part, part.script)
+    """Return another part like one that no check has used yet."""
+    return copy.copy(part) if isinstance(part, Program) else with_steps(part, part.script)
 
 
-def with_steps(part: Connection | Exchange, steps: Sequence[Step]) -> Connection | Exchange:
-    """Return a part of the same kind on which something else happens."""
-    if isinstance(part, Connection):
-        return Connection(*steps, reused=part.reused)
-    return Exchange(*steps)
+def with_steps(part: DialogueT, steps: Sequence[Step]) -> DialogueT:
+    """Return another part like one that no check has used yet, on which something else happens."""
+    other = copy.copy(part)
+    other.begin(steps)
+    return other
 
 
 def interrupted(steps: Sequence[Step], by: Step) -> Iterator[Connection]:

@@ -2,7 +2,7 @@
 
 import ssl
 import types
-from collections.abc import Coroutine, Generator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar
 
@@ -42,6 +42,14 @@ LOCAL_IPV6 = Endpoint("2001:db8::1", 40000)
 """Where their connections come from."""
 
 
+_GONE: Mapping[type[Part], Callable[[], Part]] = {
+    Connection: lambda: Connection(Refuse()),
+    Exchange: lambda: Exchange(Refuse()),
+    Program: lambda: Program(fault="it is gone"),
+}
+"""What is there where a script has nothing more."""
+
+
 def _local_end(endpoint: Endpoint) -> Endpoint:
     """Return where a connection to an endpoint comes from."""
     return LOCAL_IPV6 if ":" in endpoint.address else LOCAL_IPV4
@@ -58,20 +66,24 @@ def run_check(
 
     `chunk_bytes`: streams deliver at most so many bytes at once.
     """
-    net = ScriptedNet(*script, timeout_seconds=timeout_seconds, chunk_bytes=chunk_bytes)
+    return run_on(ScriptedNet(*script, timeout_seconds=timeout_seconds, chunk_bytes=chunk_bytes), check, target)
+
+
+def run_on(net: "ScriptedNet", check: Check, target: Target = TARGET) -> CheckResult:
+    """Run a check once, on a network that is there already."""
     try:
-        result = _probe(check, target, net, timeout_seconds)
+        result = _probe(check, target, net)
     except StaleConnection:
         net.begin_again()
-        result = _probe(check, target, net, timeout_seconds)
+        result = _probe(check, target, net)
     net.assert_closed()
     return result
 
 
-def _probe(check: Check, target: Target, net: "ScriptedNet", timeout_seconds: float) -> CheckResult:
+def _probe(check: Check, target: Target, net: "ScriptedNet") -> CheckResult:
     coroutine = check.probe(check.aimed(target), net)
     try:
-        return _drive(coroutine, net, timeout_seconds, check.slow)
+        return _drive(coroutine, net, net.timeout_seconds, check.slow)
     finally:
         coroutine.close()
 
@@ -98,16 +110,22 @@ def _drive(
 
 
 class ScriptedNet:
-    """`feedback.net.Net` on a script. Its clock moves only while the check waits for a time."""
+    """`feedback.net.Net` on a script. Its clock moves only while the check waits for a time.
 
-    def __init__(self, *script: Part, timeout_seconds: float = 1.0, chunk_bytes: int | None = None) -> None:
+    lenient: a check that does something else than the script expects is met with silence, or refused.
+    """
+
+    def __init__(
+        self, *script: Part, timeout_seconds: float = 1.0, chunk_bytes: int | None = None, lenient: bool = False
+    ) -> None:
         self.words = ""
         self.over = False
         self._afresh = False
         self._script = list(script)
         self._used: list[Part] = []
         self._now = 0.0
-        self._timeout_seconds = timeout_seconds
+        self.timeout_seconds = timeout_seconds
+        self._lenient = lenient
         self._chunk_bytes = chunk_bytes
 
     def now(self) -> float:
@@ -116,7 +134,7 @@ class ScriptedNet:
 
     def time_left(self) -> float:
         """Return the seconds until the deadline."""
-        return self._timeout_seconds - self._now
+        return self.timeout_seconds - self._now
 
     def stage(self, words: str) -> None:
         """Take what the check says of where it is."""
@@ -179,8 +197,12 @@ class ScriptedNet:
 
     def _next(self, kind: type[PartT]) -> PartT:
         part = self._script.pop(0) if self._script else None
+        if not isinstance(part, kind) and self._lenient:
+            part = _GONE[kind]()
         if not isinstance(part, kind):
             raise ScriptError(f"the check opens a {kind.__name__}, the script has {part or 'nothing more'}")
+        if not isinstance(part, Program):
+            part.lenient = self._lenient
         self._used.append(part)
         return part
 
@@ -237,7 +259,7 @@ class ScriptedStream(BufferedReader):
             raise StaleConnection
         if isinstance(step, Reset):
             raise CheckFailed(Reason.RESET, f"connection reset by {self._endpoint}")
-        if isinstance(step, Hang):
+        if isinstance(step, Hang) or (self._connection.lenient and not isinstance(step, Close)):
             await self._net.hang()
         if not isinstance(step, Close):
             raise ScriptError(f"the check reads while the script has {step}")
@@ -269,7 +291,7 @@ class ScriptedStream(BufferedReader):
             await self._net.hang()
         if isinstance(step, Close | Reset):
             raise CheckFailed(Reason.TLS, f"{self._endpoint} closed the connection in the middle of TLS")
-        if isinstance(step, Endless):
+        if isinstance(step, Endless) or (self._connection.lenient and not isinstance(step, StartTls)):
             raise CheckFailed(Reason.TLS, f"{self._endpoint} answers something else than TLS")
         if not isinstance(step, StartTls):
             raise ScriptError(f"the check starts TLS while the script has {step}")

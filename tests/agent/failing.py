@@ -11,6 +11,7 @@ from feedback.agent.config import MetricConfig
 from feedback.agent.place import Place
 from feedback.agent.source import Source, SourceError
 from feedback.secret import Secret
+from feedback.testing import conform_source
 from tests.agent.servers import saying, served
 from tests.checks.servers.process import free_port, stopped
 
@@ -44,11 +45,17 @@ async def within(source: Source, timeout_seconds: float = SOON_SECONDS) -> str:
     return report.failures.get("it", "")
 
 
+async def conforms(source: Source, *, failing: bool = False) -> None:
+    """See that it keeps to the contract of all sources, while this loop goes on to serve it."""
+    await asyncio.to_thread(conform_source, source, failing=failing)
+
+
 async def names_what_hangs(source: Source, server: subprocess.Popen[bytes]) -> None:
     """See that a server that is stopped is a timeout and nothing else, and that it is back afterwards."""
     with stopped(server):
         assert await within(source) == "no answer within 0.2 s"
     assert (await source.sample()).ratio >= 0
+    await conforms(source)
 
 
 async def says_who_is_away(source_at: SourceAt) -> None:
@@ -61,6 +68,7 @@ async def says_who_is_away(source_at: SourceAt) -> None:
     missing = await failure(source_at(Place(path="/nonexistent/socket")))
     assert missing.endswith(": No such file or directory")
     assert "/nonexistent/socket" in missing
+    await conforms(source_at(Place(path="/nonexistent/socket")), failing=True)
 
 
 async def refuses_garbage(source_at: SourceAt, *more: bytes, first: bool = False) -> None:

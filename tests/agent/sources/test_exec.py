@@ -138,3 +138,22 @@ async def test_a_program_for_which_descriptors_run_out_leaves_nothing_open() -> 
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     assert 5 <= len(failures) < 12
     assert all("Too many open files" in failure for failure in failures)
+
+
+@pytest.mark.loopback
+async def test_a_run_that_is_cancelled_while_it_waits_for_the_end_of_a_program_leaves_no_zombie(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    killed: list[int] = []
+
+    def kill_and_cancel(group: int, number: int) -> None:
+        killed.append(group)
+        running.cancel()
+        kill(group, number)
+
+    kill = os.killpg
+    monkeypatch.setattr(os, "killpg", kill_and_cancel)
+    running = asyncio.create_task(shell("true").sample())
+    await asyncio.wait({running})
+    assert running.cancelled()
+    assert not is_there(killed[0])
