@@ -6,6 +6,8 @@ import sys
 from feedback.agent.source import SourceError
 
 PIECE_BYTES = 16 * 1024
+FULL_PIECE_BYTES = 2048
+"""A shorter piece is the last: the kernel (seq_file) fills pages of 4 kB with whole lines, and none is half a page."""
 MAX_TABLE_BYTES = 1024 * 1024
 
 
@@ -30,7 +32,7 @@ class KeptFile:
         """Return the whole of a file that the kernel hands out in several pieces, line by line. Raises SourceError."""
         try:
             data = piece = self._pread(0)
-            while piece and len(data) < MAX_TABLE_BYTES:
+            while len(piece) >= FULL_PIECE_BYTES and len(data) < MAX_TABLE_BYTES:
                 piece = self._pread(len(data))
                 data += piece
         except OSError as error:

@@ -29,6 +29,8 @@ class GroupLimits:
 
         Raises SourceError where the group itself is not there.
         """
+        if not self._levels:
+            return {}
         if self._group is not None and not os.path.exists(f"{self._directory}/cgroup.controllers"):  # noqa: PTH110
             raise SourceError(f"there is no control group {self._group} of version 2 at {self._directory}")
         said = {directory: [_read(file) for file in files] for directory, files in self._levels.items()}

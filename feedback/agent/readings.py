@@ -29,7 +29,7 @@ def measured(reading: Reading, ratio: object, now: float) -> Reading:
     """Return the reading after a source has said `ratio`, which a plugin may have made of anything."""
     if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not is_ratio(ratio):
         return failed(reading, f"the source returned {ratio!r:.40}, must be a number from 0 to {MAX_RATIO:.0f}")
-    return msgspec.structs.replace(reading, ratio=float(ratio), measured_at=now, failure="")
+    return Reading(reading.name, reading.interval_seconds, reading.from_ratio, float(ratio), now)
 
 
 def failed(reading: Reading, why: str) -> Reading:

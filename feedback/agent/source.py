@@ -39,6 +39,13 @@ class Source(Plugin, abc.ABC):
         raises SourceError with a sentence for the operator.
         """
 
+    def look(self) -> Sample | None:
+        """Measure as `sample` does, where that takes no waiting; None where it does, and then `sample` is asked.
+
+        It costs less, because it needs no task. A source that mostly waits leaves this out.
+        """
+        return None
+
     async def change(self) -> None:
         """Wait until there is a reason to sample before the interval is over. One that knows of none leaves this out.
 

@@ -1,5 +1,7 @@
 """Reading the kernel's text files: bytes in, numbers out, or a SourceError that names the file. Pure."""
 
+from collections.abc import Sequence
+
 from feedback.agent.source import SourceError
 
 
@@ -8,6 +10,13 @@ def number(word: bytes, path: str) -> int:
     if not word.isdigit() or len(word) > 20:
         raise SourceError(f"{path}: {word[:40]!r} where a number should be")
     return int(word)
+
+
+def numbers(words: Sequence[bytes], path: str) -> list[int]:
+    """Return what `number` does of each word."""
+    if not b"".join(words).isdigit() or max(map(len, words)) > 20:
+        return [number(word, path) for word in words]  # which names the one that is none
+    return list(map(int, words))
 
 
 def value(data: bytes, name: bytes, path: str) -> int:

@@ -34,10 +34,15 @@ class Window(Generic[ReadingT]):
             from asyncio import sleep  # noqa: PLC0415 - see feedback.agent.without_tls
 
             await sleep(FIRST_WINDOW_SECONDS)
-        before, then = self._last
-        self._last = self._take()
-        after, now = self._last
-        return Span(before, after, max(now - then, 1e-9))
+        return self._since(self._last)
+
+    def next(self) -> Span[ReadingT] | None:
+        """Do what `span` does where that has not to wait: after the first reading. Before it, return None."""
+        return None if self._last is None else self._since(self._last)
+
+    def _since(self, last: tuple[ReadingT, float]) -> Span[ReadingT]:
+        self._last = after, now = self._take()
+        return Span(last[0], after, max(now - last[1], 1e-9))
 
     def _take(self) -> tuple[ReadingT, float]:
         return self._read(), time.monotonic()

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from feedback.agent.acting import Sighting, Threshold, Trigger
-from feedback.agent.collect import Collector, following
+from feedback.agent.collect import Collector
 from feedback.agent.config import MetricConfig, WatchConfig
 from feedback.agent.source import Sample, Source, SourceError
 from feedback.agent.watches.watch import Watch
@@ -104,20 +104,32 @@ def test_the_first_report_waits_a_moment_for_rates_and_no_longer() -> None:
     assert collect(metric("cpu", rate), metric("jobs", hanging), seconds=0.3)[0][0] == pytest.approx(0.25)
 
 
-def test_sources_that_need_not_wait_share_a_task_and_one_that_waits_keeps_it() -> None:
-    class Task(ScriptedSource):
-        async def sample(self) -> Sample:
+def test_a_source_that_has_not_to_wait_needs_no_task() -> None:
+    class Quick(ScriptedSource):
+        def look(self) -> Sample | None:
             tasks.append(asyncio.current_task())
-            return await super().sample()
+            return Sample(len(tasks) / 10) if len(tasks) > 1 else None
 
     tasks: list[asyncio.Task[None] | None] = []
-    sources = {"a": Task(), "b": Task(takes_seconds=0.1), "c": Task(), "d": Task(takes_seconds=9), "e": Task()}
-    reports = collect(*(metric(name, source) for name, source in sources.items()), seconds=0.5)
-    assert reports[0][1].metrics == dict.fromkeys("abce", 0.1)
-    a, b, c, d, e = tasks
-    assert a is b
-    assert c is d
-    assert len({a, c, e}) == 3
+    quick = Quick()
+    reports = collect(metric("quick", quick), metric("slow", ScriptedSource(takes_seconds=0.5)), seconds=3.5)
+    assert quick.started_at == [0], "it was asked when it could not be looked at"
+    assert tasks[1:] == [None] * 3
+    assert [report.metrics["quick"] for _, report in reports] == [0.1, 0.2, 0.3, 0.4]
+
+
+@pytest.mark.parametrize(
+    ("raised", "words"),
+    [(SourceError("no such file"), "no such file"), (SystemExit(3), "SystemExit: 3"), (KeyError("a"), "KeyError: 'a'")],
+)
+def test_a_source_that_raises_at_once_is_named_and_harms_nothing_else(raised: BaseException, words: str) -> None:
+    class Wrong(ScriptedSource):
+        def look(self) -> Sample | None:
+            raise raised
+
+    reports = collect(metric("jobs", Wrong()), metric("cpu", ScriptedSource()), seconds=1.5)
+    assert [report.failures for _, report in reports] == [{"jobs": words}] * 2
+    assert [report.metrics for _, report in reports] == [{"cpu": 0.1}, {"cpu": 0.2}]
 
 
 def test_a_deadline_of_a_source_s_own_ends_nothing_else() -> None:
@@ -232,11 +244,6 @@ def test_once_samples_every_source_and_waits_for_each() -> None:
     report = run_virtual(main())
     assert report.metrics == {"slow": 0.1, "cpu": 0.1}
     assert report.sequence == 1
-
-
-def test_what_is_late_by_more_than_an_interval_skips_what_it_missed() -> None:
-    assert following(10.0, 1.0, now=10.002) == 11.0
-    assert following(10.0, 1.0, now=17.5) == 18.5
 
 
 def test_cancelled_samples_end_with_the_collector() -> None:

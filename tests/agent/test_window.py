@@ -56,3 +56,17 @@ def test_a_reading_that_fails_leaves_the_last_one_as_it_was() -> None:
         return span.before, span.after
 
     assert run_virtual(main()) == (2, 5)
+
+
+def test_a_span_that_needs_no_waiting_is_there_after_the_first_reading() -> None:
+    readings = iter([10, 13, 20])
+    counter = Window(lambda: next(readings))
+    assert counter.next() is None
+
+    async def main() -> int:
+        return (await counter.span()).after
+
+    assert run_virtual(main()) == 13
+    span = counter.next()
+    assert span is not None
+    assert (span.before, span.after) == (13, 20)

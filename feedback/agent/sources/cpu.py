@@ -8,7 +8,7 @@ import msgspec
 from feedback.agent.files import KeptFile, has_proc
 from feedback.agent.group_limits import GroupLimits
 from feedback.agent.source import Sample, Source, SourceError
-from feedback.agent.text import limit, number, value
+from feedback.agent.text import limit, number, numbers, value
 from feedback.agent.window import Span, Window
 
 STAT = "/proc/stat"
@@ -49,16 +49,24 @@ class CpuSource(Source, name="cpu"):
 
     async def sample(self) -> Sample:
         """Return the busy share."""
-        return Sample(tightest_ratio(await self._window.span()))
+        return Sample(busy_ratio(await self._window.span()))
 
-    def _read(self) -> Mapping[str, CpuTime | Quota]:
+    def look(self) -> Sample | None:
+        """Return the busy share, once there is a reading to look back to."""
+        span = self._window.next()
+        return None if span is None else Sample(busy_ratio(span))
+
+    def _read(self) -> CpuTime | Mapping[str, Quota]:
         """Return what the groups with a quota have used, by their directories, or else what the host has."""
+        groups = self._quotas.read()
+        if not groups:
+            return self._read_host()
         quotas = {
             directory: Quota(parse_used(used), cores)
-            for directory, (quota, used) in self._quotas.read().items()
+            for directory, (quota, used) in groups.items()
             if (cores := parse_quota(quota)) is not None
         }
-        return quotas or {STAT: self._read_host()}
+        return quotas or self._read_host()
 
     def _read_host(self) -> CpuTime:
         if has_proc():
@@ -68,34 +76,30 @@ class CpuSource(Source, name="cpu"):
         return elsewhere.cpu_time()
 
 
-def tightest_ratio(span: Span[Mapping[str, CpuTime | Quota]]) -> float:
-    """Return the largest busy share, of the groups whose quota was there at both readings."""
-    both = span.before.keys() & span.after.keys()
-    if not both:
-        raise SourceError("a CPU quota was set or lifted just now")
-    return max(busy_ratio(Span(span.before[name], span.after[name], span.seconds)) for name in both)
+def busy_ratio(span: Span[CpuTime | Mapping[str, Quota]]) -> float:
+    """Return the share of the time between two readings that was used: of the host's, or of the tightest quota."""
+    before, after = span.before, span.after
+    if isinstance(before, CpuTime) and isinstance(after, CpuTime):
+        total = after.total - before.total
+        idle = max(0, after.idle - before.idle)  # proc(5): iowait may go backwards
+        return max(0.0, 1 - idle / total) if total > 0 else 0.0
+    if not isinstance(before, CpuTime) and not isinstance(after, CpuTime) and (both := before.keys() & after.keys()):
+        return max(quota_ratio(before[name], after[name], span.seconds) for name in both)
+    raise SourceError("a CPU quota was set or lifted just now")
 
 
-def busy_ratio(span: Span[CpuTime | Quota]) -> float:
-    """Return the share of the time between two readings that was used."""
-    match span.before, span.after:
-        case Quota() as before, Quota() as after:
-            return max(0, after.used - before.used) / 1e6 / span.seconds / after.cores
-        case CpuTime() as before, CpuTime() as after:
-            total = after.total - before.total
-            idle = max(0, after.idle - before.idle)  # proc(5): iowait may go backwards
-            return max(0.0, 1 - idle / total) if total > 0 else 0.0
-        case _:
-            raise SourceError("a CPU quota was set or lifted just now")
+def quota_ratio(before: Quota, after: Quota, seconds: float) -> float:
+    """Return the share of a group's quota that it has used."""
+    return max(0, after.used - before.used) / 1e6 / seconds / after.cores
 
 
 def parse_stat(data: bytes) -> CpuTime:
     """Read the first line of /proc/stat: user nice system idle iowait irq softirq steal, then guests (in user)."""
-    words = data.partition(b"\n")[0].split()
+    words = data.split(None, 9)
     if len(words) < 9 or words[0] != b"cpu":
         raise SourceError(f"{STAT}: has no cpu line")
-    ticks = [number(word, STAT) for word in words[1:9]]
-    return CpuTime(idle=ticks[3] + ticks[4], total=sum(ticks))
+    ticks = numbers(words[1:9], STAT)
+    return CpuTime(ticks[3] + ticks[4], sum(ticks))
 
 
 def parse_quota(data: bytes) -> float | None:

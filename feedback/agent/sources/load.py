@@ -25,6 +25,10 @@ class LoadSource(Source, name="load"):
 
     async def sample(self) -> Sample:
         """Return runnable and waiting tasks per CPU."""
+        return self.look()
+
+    def look(self) -> Sample:
+        """Return runnable and waiting tasks per CPU."""
         return Sample(self._read() / self._cpus)
 
     def _read(self) -> float:
@@ -38,7 +42,7 @@ class LoadSource(Source, name="load"):
 def parse_loadavg(data: bytes) -> float:
     """Return the average of the last minute."""
     try:
-        average = float(data.split()[0])
+        average = float(data.split(None, 1)[0])
     except (IndexError, ValueError):
         raise SourceError(f"{LOADAVG}: {data[:40]!r} where a load average should be") from None
     if not (math.isfinite(average) and average >= 0):

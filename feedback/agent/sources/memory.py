@@ -42,17 +42,21 @@ class MemorySource(Source, name="memory"):
 
     async def sample(self) -> Sample:
         """Return the share in use."""
-        host = read_host(self._meminfo)
-        groups = [
-            group for texts in self._limits.read().values() if (group := limited(host, *texts)).total < host.total
-        ]
+        return self.look()
+
+    def look(self) -> Sample:
+        """Return the share in use."""
+        host, limits = read_host(self._meminfo, swap=self.swap), self._limits.read()
+        if not limits:
+            return Sample(used_ratio(host, swap=self.swap))
+        groups = [group for texts in limits.values() if (group := limited(host, *texts)).total < host.total]
         return Sample(max(used_ratio(memory, swap=self.swap) for memory in groups or [host]))
 
 
-def read_host(meminfo: KeptFile) -> Memory:
-    """Return the host's memory, from /proc/meminfo or what a system has instead."""
+def read_host(meminfo: KeptFile, *, swap: bool) -> Memory:
+    """Return the host's memory, and its swap if that is asked for, from /proc/meminfo or what a system has instead."""
     if has_proc():
-        return parse_meminfo(meminfo.read())
+        return parse_meminfo(meminfo.read(), swap=swap)
     from feedback.agent import elsewhere  # noqa: PLC0415 - Linux needs none of it
 
     return elsewhere.memory()
@@ -84,14 +88,13 @@ def used_ratio(memory: Memory, *, swap: bool) -> float:
     return min(1.0, max(0.0, 1 - free / total))
 
 
-def parse_meminfo(data: bytes) -> Memory:
+def parse_meminfo(data: bytes, *, swap: bool) -> Memory:
     """Read /proc/meminfo, whose kB are 1024 bytes."""
-    return Memory(
-        total=value(data, b"MemTotal", MEMINFO) * 1024,
-        available=value(data, b"MemAvailable", MEMINFO) * 1024,
-        swap_total=(optional_value(data, b"SwapTotal") or 0) * 1024,
-        swap_free=(optional_value(data, b"SwapFree") or 0) * 1024,
-    )
+    total, available = value(data, b"MemTotal", MEMINFO), value(data, b"MemAvailable", MEMINFO)
+    if not swap:
+        return Memory(total * 1024, available * 1024)
+    swap_total, swap_free = optional_value(data, b"SwapTotal") or 0, optional_value(data, b"SwapFree") or 0
+    return Memory(total * 1024, available * 1024, swap_total * 1024, swap_free * 1024)
 
 
 def parse_reclaimable(data: bytes) -> int:

@@ -63,14 +63,21 @@ class NetworkSource(Source, name="network"):
 
     async def sample(self) -> Sample:
         """Return the share of the capacity in use."""
-        span = await self._window.span()
+        return self._used(await self._window.span())
+
+    def look(self) -> Sample | None:
+        """Return the share of the capacity in use, once there is a reading to look back to."""
+        span = self._window.next()
+        return None if span is None else self._used(span)
+
+    def _used(self, span: Span[Mapping[str, Traffic]]) -> Sample:
         interface = self.interface or self._default(span)
         bits_per_second = rate(span, interface)
         return Sample(bits_per_second / (self.capacity or self._speed(interface)))
 
     def _read(self) -> Mapping[str, Traffic]:
         if has_proc():
-            return parse_dev(self._dev.read_table())
+            return parse_dev(self._dev.read_table(), self.interface)
         from feedback.agent import elsewhere  # noqa: PLC0415 - Linux needs none of it
 
         return elsewhere.traffic()
@@ -115,15 +122,20 @@ def busiest(span: Span[Mapping[str, Traffic]]) -> str:
     return max(names, key=lambda name: (rate(span, name), span.after[name].received, name))
 
 
-def parse_dev(data: bytes) -> dict[str, Traffic]:
-    """Read /proc/net/dev: two lines of titles, then `name: received-bytes 7 more sent-bytes 7 more`."""
+def parse_dev(data: bytes, interface: str | None = None) -> dict[str, Traffic]:
+    """Read /proc/net/dev: two lines of titles, then `name: received-bytes 7 more sent-bytes 7 more`.
+
+    Where one interface is asked for, nothing is made of the others.
+    """
     traffic = {}
     for line in data.splitlines()[2:]:
-        name, colon, rest = line.rpartition(b":")
-        counts = rest.split()
-        if not colon or len(counts) < 9:
-            raise SourceError(f"{DEV}: {line[:40]!r} where an interface should be")
-        traffic[name.strip().decode("utf-8", "replace")] = Traffic(number(counts[0], DEV), number(counts[8], DEV))
+        written, colon, rest = line.rpartition(b":")
+        name = written.strip().decode("utf-8", "replace")
+        if interface in {None, name} or not colon:
+            counts = rest.split(None, 9)
+            if not colon or len(counts) < 9:
+                raise SourceError(f"{DEV}: {line[:40]!r} where an interface should be")
+            traffic[name] = Traffic(number(counts[0], DEV), number(counts[8], DEV))
     return traffic
 
 

@@ -1,6 +1,5 @@
 """Time lost waiting for CPU, memory or disks (PSI)."""
 
-from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from feedback.agent.files import KeptFile
@@ -29,27 +28,33 @@ class PressureSource(Source, name="pressure"):
 
     def __post_init__(self) -> None:
         resources = RESOURCES if self.resource is None else (self.resource,)
-        self._files = {resource: KeptFile(f"/proc/pressure/{resource}") for resource in resources}
+        self._files = [KeptFile(f"/proc/pressure/{resource}") for resource in resources]
         self._window = Window(self._read)
 
     async def sample(self) -> Sample:
         """Return the largest share of time lost."""
         return Sample(stalled_ratio(await self._window.span()))
 
-    def _read(self) -> Mapping[str, int]:
-        return {name: parse_pressure(file.read(), self.kind, file.path) for name, file in self._files.items()}
+    def look(self) -> Sample | None:
+        """Return the largest share of time lost, once there is a reading to look back to."""
+        span = self._window.next()
+        return None if span is None else Sample(stalled_ratio(span))
+
+    def _read(self) -> list[int]:
+        return [parse_pressure(file.read(), self.kind, file.path) for file in self._files]
 
 
-def stalled_ratio(span: Span[Mapping[str, int]]) -> float:
+def stalled_ratio(span: Span[list[int]]) -> float:
     """Return the largest share of the time between two readings that was lost."""
-    lost = max(span.after[name] - span.before[name] for name in span.after)
+    lost = max(after - before for before, after in zip(span.before, span.after, strict=True))
     return min(1.0, max(0.0, lost / 1e6 / span.seconds))
 
 
 def parse_pressure(data: bytes, kind: str, path: str) -> int:
     """Return the time lost since boot, in microseconds, from a line like `some avg10=0.00 ... total=123`."""
-    for line in data.splitlines():
-        words = line.split()
-        if words and words[0] == kind.encode() and words[-1].startswith(b"total="):
-            return number(words[-1][len(b"total=") :], path)
-    raise SourceError(f"{path}: has no {kind} line")
+    begin = data.find(kind.encode())
+    end = data.find(b"\n", begin)
+    _, name, total = data[begin:end].rpartition(b" total=")
+    if begin < 0 or end < 0 or not name:
+        raise SourceError(f"{path}: has no {kind} line")
+    return number(total, path)

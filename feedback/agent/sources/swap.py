@@ -27,7 +27,7 @@ class SwapSource(Source, name="swap"):
 
     async def sample(self) -> Sample:
         """Return the share in use."""
-        host = read_host(self._meminfo)
+        host = read_host(self._meminfo, swap=True)
         groups = [
             used_ratio(whole(current, "memory.swap.current"), most)
             for limit, current in self._limits.read().values()

@@ -15,13 +15,14 @@ from feedback.agent.sources.cpu import (
     parse_quota,
     parse_stat,
     parse_used,
-    tightest_ratio,
+    quota_ratio,
 )
 from feedback.agent.window import Span
 
 STAT = b"cpu  100 20 30 1000 50 5 6 7 40 3\ncpu0 50 10 15 500 25 2 3 3 20 1\nintr 12345\n"
 CPU_STAT = b"usage_usec 2500000\nuser_usec 2000000\nsystem_usec 500000\nnr_periods 0\n"
 
+Reading = Span[CpuTime | Mapping[str, Quota]]
 counts = st.integers(min_value=0, max_value=2**40)
 
 
@@ -62,41 +63,38 @@ def test_a_groups_use_is_read_in_microseconds() -> None:
 )
 def test_busy_is_what_is_not_idle(idle: int, total: int, busy: float) -> None:
     before = CpuTime(idle=1000, total=5000)
-    span: Span[CpuTime | Quota] = Span(before, CpuTime(before.idle + idle, before.total + total), 1.0)
+    span: Reading = Span(before, CpuTime(before.idle + idle, before.total + total), 1.0)
     assert busy_ratio(span) == busy
 
 
 def test_within_a_quota_full_is_the_quota() -> None:
-    span: Span[CpuTime | Quota] = Span(Quota(1_000_000, 1.5), Quota(4_000_000, 1.5), 2.0)
-    assert busy_ratio(span) == 1.0
+    assert quota_ratio(Quota(1_000_000, 1.5), Quota(4_000_000, 1.5), 2.0) == 1.0
 
 
 def test_a_quota_that_was_raised_counts_at_once() -> None:
-    span: Span[CpuTime | Quota] = Span(Quota(1_000_000, 1.5), Quota(4_000_000, 3.0), 2.0)
-    assert busy_ratio(span) == 0.5
+    assert quota_ratio(Quota(1_000_000, 1.5), Quota(4_000_000, 3.0), 2.0) == 0.5
 
 
 def test_between_a_host_and_a_quota_there_is_no_rate() -> None:
-    lifted: Span[Mapping[str, CpuTime | Quota]] = Span({"/proc/stat": CpuTime(1, 2)}, {"/web": Quota(4, 3.0)}, 2.0)
-    with pytest.raises(SourceError, match="a CPU quota was set or lifted just now"):
-        tightest_ratio(lifted)
-    span: Span[CpuTime | Quota] = Span(CpuTime(1, 2), Quota(4_000_000, 3.0), 2.0)
-    with pytest.raises(SourceError, match="a CPU quota was set or lifted just now"):
-        busy_ratio(span)
+    host, limited, elsewhere = CpuTime(1, 2), {"/web": Quota(4, 3.0)}, {"/mail": Quota(4, 3.0)}
+    spans: list[Reading] = [Span(host, limited, 2.0), Span(limited, host, 2.0), Span(limited, elsewhere, 2.0)]
+    for span in spans:
+        with pytest.raises(SourceError, match="a CPU quota was set or lifted just now"):
+            busy_ratio(span)
 
 
 def test_of_several_quotas_the_tightest_decides() -> None:
-    before: Mapping[str, CpuTime | Quota] = {"/web": Quota(0, 4.0), "/web/nginx": Quota(0, 2.0), "/new": Quota(0, 0.1)}
+    before = {"/web": Quota(0, 4.0), "/web/nginx": Quota(0, 2.0), "/new": Quota(0, 0.1)}
     after = {"/web": Quota(3_000_000, 4.0), "/web/nginx": Quota(1_000_000, 2.0)}
-    assert tightest_ratio(Span(before, after, 1.0)) == 0.75
+    span: Reading = Span(before, after, 1.0)
+    assert busy_ratio(span) == 0.75
 
 
 @given(counts, counts, counts, counts, st.floats(min_value=1e-9, max_value=1e6))
 def test_busy_is_never_negative_whatever_the_counters_do(a: int, b: int, c: int, d: int, seconds: float) -> None:
-    host: Span[CpuTime | Quota] = Span(CpuTime(a, a + b), CpuTime(c, c + d), seconds)
-    group: Span[CpuTime | Quota] = Span(Quota(a, 2.0), Quota(c, 2.0), seconds)
+    host: Reading = Span(CpuTime(a, a + b), CpuTime(c, c + d), seconds)
     assert 0 <= busy_ratio(host) <= 1
-    assert busy_ratio(group) >= 0
+    assert quota_ratio(Quota(a, 2.0), Quota(c, 2.0), seconds) >= 0
 
 
 @given(st.binary())

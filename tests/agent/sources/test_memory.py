@@ -22,26 +22,26 @@ MEMORY_STAT = b"anon 500\nfile 900\nshmem 300\ninactive_file 400\nactive_file 20
 
 
 def test_memory_is_available_and_not_only_free() -> None:
-    memory = parse_meminfo(MEMINFO)
+    memory = parse_meminfo(MEMINFO, swap=True)
     assert memory == Memory(1_024_000_000, 614_400_000, 512_000_000, 307_200_000)
     assert used_ratio(memory, swap=False) == pytest.approx(0.4)
 
 
 def test_swap_counts_where_it_is_asked_for() -> None:
-    assert used_ratio(parse_meminfo(MEMINFO), swap=True) == pytest.approx(0.4)
+    assert used_ratio(parse_meminfo(MEMINFO, swap=True), swap=True) == pytest.approx(0.4)
     full = Memory(total=100, available=50, swap_total=100, swap_free=0)
     assert used_ratio(full, swap=False) == 0.5
     assert used_ratio(full, swap=True) == 0.75
 
 
 def test_a_host_without_swap_has_none() -> None:
-    memory = parse_meminfo(b"MemTotal: 100 kB\nMemAvailable: 50 kB\n")
+    memory = parse_meminfo(b"MemTotal: 100 kB\nMemAvailable: 50 kB\n", swap=True)
     assert used_ratio(memory, swap=True) == used_ratio(memory, swap=False) == 0.5
 
 
 def test_a_kernel_without_available_memory_is_told_in_words() -> None:
     with pytest.raises(SourceError, match=r"^/proc/meminfo: has no MemAvailable$"):
-        parse_meminfo(b"MemTotal: 100 kB\nMemFree: 50 kB\n")
+        parse_meminfo(b"MemTotal: 100 kB\nMemFree: 50 kB\n", swap=False)
 
 
 def test_file_cache_can_be_taken_back_and_shared_memory_can_not() -> None:
@@ -70,7 +70,7 @@ def test_the_share_in_use_is_a_share(total: int, available: int, swap_free: int,
 @given(st.binary())
 def test_any_bytes_are_values_or_one_named_error(data: bytes) -> None:
     with contextlib.suppress(SourceError):
-        parse_meminfo(data)
+        parse_meminfo(data, swap=True)
     with contextlib.suppress(SourceError):
         parse_reclaimable(data)
     with contextlib.suppress(SourceError):

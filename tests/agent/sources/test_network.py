@@ -46,6 +46,11 @@ def test_bytes_received_and_sent_are_read_for_every_interface() -> None:
     }
 
 
+def test_of_one_interface_nothing_but_its_line_is_read() -> None:
+    assert parse_dev(DEV, "eth0") == {"eth0": Traffic(182224101, 386596)}
+    assert parse_dev(DEV, "eth1") == {}
+
+
 @pytest.mark.parametrize("line", [b"eth0", b"eth0: 1 2 3", b"eth0: a 1 1 1 1 1 1 1 1"])
 def test_what_is_not_proc_net_dev_is_an_error(line: bytes) -> None:
     with pytest.raises(SourceError, match=r"^/proc/net/dev: "):
