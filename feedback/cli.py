@@ -42,6 +42,7 @@ COMMANDS = {
     "reload": Command("reload", "have the director read its configuration again"),
     "events": Command("events", "show what the director changed, and why"),
     "plugins": Command("plugins", "show what can be configured by name, with its options"),
+    "plugins new": Command("plugins_new", "write a plugin to begin with: a package with a test"),
     "plugins test": Command("plugins_test", "judge a program that is to be a check or a metric"),
     "simulate": Command("simulate", "compare weight policies on a cluster in virtual time"),
     "demo": Command("demo", "run a whole cluster on this host: nothing to install, no root"),

@@ -29,6 +29,9 @@ if TYPE_CHECKING:  # imported when first used: an agent has no checks, a directo
 
 PluginT = TypeVar("PluginT", bound=Plugin)
 
+BUILT_IN = "built in"
+"""Where a plugin comes from that no other package brings."""
+
 
 class Registry(Generic[PluginT]):
     """The plugins of one kind. `group` names both the entry points and, for users, the kind."""
@@ -66,6 +69,16 @@ class Registry(Generic[PluginT]):
     def broken(self) -> dict[str, str]:
         """Return why plugins can't be used, a sentence for each, by name, sorted."""
         return dict(sorted(self._import_all().items()))
+
+    def origin(self, name: str) -> str:
+        """Return where a plugin comes from: `built in`, or the distribution that brings it, and its version."""
+        plugin = self._registered().get(name)
+        if plugin is None or plugin.__module__.partition(".")[0] != self._kind().home:
+            for entry in _entry_points(group=self._group, name=name):
+                return _distribution(entry) or f"module {entry.module}"
+            if plugin is not None:
+                return f"module {plugin.__module__}"
+        return BUILT_IN
 
     def _kind(self) -> type[Plugin]:
         module, _, name = self._base.partition(":")
@@ -123,7 +136,8 @@ class Registry(Generic[PluginT]):
             self._load(entry)
 
     def _load(self, entry: "EntryPoint") -> None:
-        with self._importing(entry.name, f'"{entry.name}" of {entry.value}'):
+        brought = f" in {_distribution(entry)}" if entry.dist else ""
+        with self._importing(entry.name, f'"{entry.name}" of {entry.value}{brought}'):
             plugin = entry.load()
         if self._registered().get(entry.name) is not plugin:
             raise PluginError(
@@ -137,7 +151,7 @@ class Registry(Generic[PluginT]):
             yield
         except PluginError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if sentence := extras.lacking(error):
                 raise PluginError(f"{self.kind} {name} {sentence}") from error
             raise PluginError(f"{self.kind} {what} can't be imported: {type(error).__name__}: {error}") from error
@@ -172,6 +186,11 @@ def _entry_points(group: str, name: str | None = None) -> "EntryPoints":
 
     found = importlib.metadata.entry_points(group=group)
     return found if name is None else found.select(name=name)
+
+
+def _distribution(entry: "EntryPoint") -> str:
+    """Return the name and version of what brings an entry point, like `feedback-gearman-check 1.0.0`."""
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else ""
 
 
 CHECKS: "Registry[Check]" = Registry(

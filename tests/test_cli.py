@@ -187,10 +187,10 @@ class TestProcess:
         code = (
             "import sys, json; from feedback.cli import main; main(['plugins', 'memory']);"
             "names = ('feedback.commands.', 'aiohttp', 'pyroute2');"
-            "json.dump([name for name in sys.modules if name.startswith(names)], sys.stderr)"
+            "json.dump(sorted(name for name in sys.modules if name.startswith(names)), sys.stderr)"
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
-        assert json.loads(done.stderr) == ["feedback.commands.plugins"]
+        assert json.loads(done.stderr) == ["feedback.commands.columns", "feedback.commands.plugins"]
 
     def test_the_module_is_the_command(self) -> None:
         done = subprocess.run(

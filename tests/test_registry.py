@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -146,6 +147,40 @@ def test_an_entry_point_that_fails_says_how(workshop: Workshop) -> None:
     )
 
 
+def test_an_entry_point_that_wants_to_end_the_program_only_fails(workshop: Workshop) -> None:
+    workshop.add("elsewhere", "raise SystemExit(3)")
+    workshop.bring("axe", "workshop.elsewhere:Axe")
+    assert refusal(workshop.registry, "axe") == (
+        'tool "axe" of workshop.elsewhere:Axe can\'t be imported: SystemExit: 3'
+    )
+
+
+def test_a_plugin_comes_from_the_package_that_brings_it_or_is_built_in(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workshop.make_replaceable()
+    workshop.bring_from_outside("Own", "saw")
+    workshop.bring("axe", "outside:Axe")
+    workshop.registry.all()
+    assert [workshop.registry.origin(name) for name in ("file", "awl", "saw")] == [
+        "built in",
+        "built in",
+        "module outside",
+    ]
+    monkeypatch.setattr("importlib.metadata.EntryPoint.dist", SimpleNamespace(name="outside-tools", version="1.2"))
+    assert workshop.registry.origin("saw") == "outside-tools 1.2"
+    assert refusal(workshop.registry, "axe").startswith(
+        'tool "axe" of outside:Axe in outside-tools 1.2 can\'t be imported: AttributeError: '
+    )
+
+
+def test_what_no_entry_point_has_brought_comes_from_its_module(workshop: Workshop) -> None:
+    workshop.bring_from_outside("Own", "own")
+    workshop.registry.get("own")
+    workshop.entry_points.clear()
+    assert workshop.registry.origin("own") == "module outside"
+
+
 def test_a_plugin_that_fails_keeps_no_other_from_being_listed_and_says_how_it_failed(workshop: Workshop) -> None:
     workshop.add("elsewhere", "1 / 0")
     workshop.bring("axe", "workshop.elsewhere:Axe")
@@ -247,12 +282,13 @@ def test_a_plugin_from_outside_is_listed_in_the_place_of_the_built_in_one(worksh
 
 def test_every_built_in_plugin_can_be_imported_and_is_named_like_its_module() -> None:
     """Two plugins may share a module; every module that has any has the one of its name."""
-    from feedback.registry import CHECKS, POLICIES, SOURCES
+    from feedback.registry import CHECKS, FEEDS, POLICIES, SOURCES
 
-    registries: list[Registry[Any]] = [CHECKS, SOURCES, POLICIES]
+    registries: list[Registry[Any]] = [CHECKS, SOURCES, POLICIES, FEEDS]
     for registry in registries:
         plugins = registry.all()
         assert registry.broken() == {}
         modules = {plugin.__module__.rpartition(".")[2] for plugin in plugins.values()}
         assert modules <= plugins.keys()
         assert all(plugin.__doc__ for plugin in plugins.values())
+        assert {registry.origin(name) for name in plugins} == {"built in"}

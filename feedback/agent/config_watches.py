@@ -35,20 +35,22 @@ class _Pressure(msgspec.Struct, frozen=True, kw_only=True):
     """The options of a watch on pressure."""
 
     resource: Annotated[Literal["memory", "cpu", "io"], "memory, cpu or io"]
-    kind: Literal["some", "full"] = "some"
-    stall: Annotated[Duration, msgspec.Meta(gt=0)] = 0.3
-    window: Annotated[Duration, msgspec.Meta(ge=0.5, le=10)] = 2.0
+    kind: Annotated[Literal["some", "full"], "some: a task waits; full: nothing but waiting is done"] = "some"
+    stall: Annotated[Duration, "how long tasks wait", msgspec.Meta(gt=0)] = 0.3
+    window: Annotated[Duration, "within which time", msgspec.Meta(ge=0.5, le=10)] = 2.0
 
 
 class WatchShape(msgspec.Struct, frozen=True, kw_only=True):
     """An entry of the section `watches`."""
 
-    listener: Port | None = None
-    unit: str | None = None
-    pressure: _Pressure | None = None
-    file: str | None = None
-    then: Literal["drain", "down"] | None = None
-    hold: Wait = 3.0
+    listener: Annotated[Port | None, "the TCP port"] = None
+    unit: Annotated[str | None, "the unit, like nginx.service, or the path of its control group"] = None
+    pressure: Annotated[_Pressure | None, "what tasks wait for, and for how long"] = None
+    file: Annotated[str | None, "absolute path of the file"] = None
+    then: Annotated[
+        Literal["drain", "down"] | None, "what to ask for; by default down for a listener and a unit, else drain"
+    ] = None
+    hold: Annotated[Wait, "how long all must be well before it counts as well"] = 3.0
 
 
 def read_thresholds(
