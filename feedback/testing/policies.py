@@ -26,7 +26,7 @@ RETURN_RATIO = 0.15
 """How far off its base weight a weight may stay when there have been no reports for so long: some move in steps."""
 
 RULES: Mapping[str, str] = {
-    **plugins.RULES,
+    **{rule: plugins.RULES[rule] for rule in ("named", "described", "typed", "default")},
     "made": "can be made of scheduler, response, floor, ceiling and slow_start alone",
     "members": "returns a weight for each member and for nobody else",
     "whole": "returns whole numbers, as int",
@@ -98,11 +98,7 @@ class _Trial:
     def _play(self, settings: Settings, words: str, story: Sequence[Moment]) -> list[dict[str, int]]:
         """Step a new policy through a story; return the weights of each step."""
         where = f"{words}, {settings}"
-        try:
-            policy = self._make(**msgspec.structs.asdict(settings))
-        except Exception as error:  # noqa: BLE001 - whatever its `__post_init__` raises
-            self._findings.add("made", f"of {settings} it raises {conformance.words_of(error)}")
-            return []
+        policy = self._made(settings)
         came: list[dict[str, int]] = []
         for now, members in story:
             weights = self._step(policy, now, members, where)
@@ -112,9 +108,20 @@ class _Trial:
             came.append(dict(weights))
         return came
 
-    def _step(self, policy: Policy, now: float, members: dict[str, Member], where: str) -> dict[str, int] | None:
+    def _made(self, settings: Settings) -> Policy | None:
+        try:
+            return self._make(**msgspec.structs.asdict(settings))
+        except Exception as error:  # noqa: BLE001 - whatever its `__post_init__` raises
+            self._findings.add("made", f"of {settings} it raises {conformance.words_of(error)}")
+            return None
+
+    def _step(
+        self, policy: Policy | None, now: float, before: Mapping[str, Member], where: str
+    ) -> dict[str, int] | None:
         """Step once. None where it did not return weights for those members, which is noted."""
-        before = dict(members)
+        if policy is None:
+            return None
+        members = dict(before)
         try:
             weights: Any = policy.step(now, members)
         except Exception as error:  # noqa: BLE001 - a bug in the policy, whatever it is
@@ -181,7 +188,7 @@ class _Trial:
         self, settings: Settings, seconds: int, busy: Callable[[int], Mapping[str, float]]
     ) -> list[dict[str, int]]:
         """Step a policy whose weights are written."""
-        policy = self._make(**msgspec.structs.asdict(settings))
+        policy = self._made(settings)
         weights = dict.fromkeys(("rs1", "rs2", "rs3"), 100)
         came: list[dict[str, int]] = []
         for second in range(seconds):
