@@ -4,11 +4,12 @@ import asyncio
 import contextlib
 import os
 import socket
-from typing import Protocol, Self
+from typing import Protocol, Self, cast
 
 from feedback.agent.secure import Secure, TlsError, tls_words
 from feedback.agent.url import DirectorUrl
 from feedback.agent.websocket import Heard, LostError, WebSocketClient
+from feedback.errors import WireError
 from feedback.secret import Secret
 
 CONNECT_TIMEOUT_SECONDS = 5.0
@@ -27,6 +28,10 @@ USER_TIMEOUT_MILLISECONDS = 6000
 class Connection(Protocol):
     """An open connection to a director, as the transport uses it. Every method may raise LostError."""
 
+    @property
+    def signs(self) -> int:
+        """How many signs of life the director has given so far."""
+
     async def send(self, payload: bytes) -> None:
         """Send one message, and wait until the kernel has it."""
 
@@ -34,27 +39,31 @@ class Connection(Protocol):
         """Send one message, or return False when it would have to wait."""
 
     async def receive(self) -> tuple[bytes, ...]:
-        """Wait until the director shows a sign of life; return the messages that came, often none."""
+        """Wait for messages from the director, and return them."""
 
-    async def ping(self) -> None:
-        """Ask for a sign of life."""
+    def ping(self) -> None:
+        """Ask for a sign of life, unless that would have to wait."""
 
     async def close(self) -> None:
         """Send a Close; `receive` then ends with LostError when the director has answered it."""
 
-    def abort(self) -> None:
-        """Drop the connection, at once and whatever its state."""
+    def abort(self, why: str = "") -> None:
+        """Drop the connection, at once and whatever its state. `receive` then ends with a LostError that says why."""
 
 
-class StreamConnection:
-    """A `Connection` on asyncio's streams."""
+class StreamConnection(asyncio.BufferedProtocol):
+    """A `Connection` on asyncio's transports, without its streams: what comes often wakes up no task."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
+    def __init__(self) -> None:
         self._client = WebSocketClient(os.urandom)
-        self._heard = Heard()  # what came and is not taken yet
-        writer.transport.set_write_buffer_limits(high=0)  # `drain` waits until the kernel has everything
+        self._buffer = bytearray(READ_BYTES)
+        self._messages: tuple[bytes, ...] = ()
+        self._end: WireError | None = None
+        self._news = asyncio.Event()  # messages, the director's acceptance, or the end
+        self._flushed = asyncio.Event()  # the kernel has taken everything
+        self._flushed.set()
+        self._upgraded = False
+        self.signs = 0
 
     @classmethod
     async def open(cls, url: DirectorUrl, token: Secret | None, secure: Secure | None = None) -> Self:
@@ -65,10 +74,10 @@ class StreamConnection:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
                 context = secure.context() if secure is not None else None
-                reader, writer = await asyncio.open_connection(url.host, url.port, limit=READ_BYTES, ssl=context)
-                connection = cls(reader, writer)
+                loop = asyncio.get_running_loop()
+                _, connection = await loop.create_connection(cls, url.host, url.port, ssl=context)
                 try:
-                    await connection._upgrade(url, token)
+                    await connection.upgrade(url, token)
                 except LostError as error:
                     connection.abort()
                     # What its TLS refuses in this end's certificate comes after the handshake, and without a word
@@ -90,67 +99,111 @@ class StreamConnection:
 
     def send_now(self, payload: bytes) -> bool:
         """Send one message, unless the kernel has not taken everything before it."""
-        if self._writer.transport.get_write_buffer_size() > 0:
+        if not self._flushed.is_set():
             return False
         self._put(self._client.message(payload))
         return True
 
-    async def ping(self) -> None:
-        """Ask for a sign of life."""
-        await self._write(self._client.ping())
+    async def receive(self) -> tuple[bytes, ...]:
+        """Wait for messages, and return them. Raises what ended the connection, once all before it were taken."""
+        while not self._messages:
+            await self._hear()
+        messages, self._messages = self._messages, ()
+        return messages
+
+    def ping(self) -> None:
+        """Ask for a sign of life, unless the kernel has not taken everything before it."""
+        if self._flushed.is_set():
+            self._put(self._client.ping())
 
     async def close(self) -> None:
         """Send a Close."""
         await self._write(self._client.close())
 
-    async def receive(self) -> tuple[bytes, ...]:
-        """Wait for a sign of life, and return the messages that came with it."""
-        if not self._heard.messages:
-            await self._hear()
-        messages, self._heard = self._heard.messages, Heard(end=self._heard.end)
-        return messages
-
-    def abort(self) -> None:
+    def abort(self, why: str = "dropped") -> None:
         """Drop the connection."""
-        self._writer.transport.abort()
+        self._end = self._end or LostError(why)
+        self._news.set()
+        self._transport.abort()
 
-    async def _upgrade(self, url: DirectorUrl, token: Secret | None) -> None:
-        watch_closely(self._writer.get_extra_info("socket"))
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport, and have asyncio tell as soon as the kernel does not take everything."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=1, low=0)  # over TLS, 0 would be reached by nothing at all
+
+    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 - what is larger comes in pieces
+        """Return where to put what comes."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take what has come."""
+        self._take(self._client.feed(bytes(self._buffer[:nbytes])))
+
+    def eof_received(self) -> None:
+        """Take notice that the director has ended the stream."""
+        self._take(self._client.feed(b""))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let those who wait hear why there is no connection any more."""
+        words = words_of(exc) if isinstance(exc, OSError) else "it was closed"
+        self._end = self._end or LostError(f"connection lost: {words}")
+        self._news.set()
+        self._flushed.set()
+
+    def pause_writing(self) -> None:
+        """Take notice that the kernel has not taken everything."""
+        self._flushed.clear()
+
+    def resume_writing(self) -> None:
+        """Take notice that the kernel has taken everything."""
+        self._flushed.set()
+
+    def _take(self, heard: Heard) -> None:
+        if self._end is not None:
+            return
+        self.signs += 1
+        self._messages += heard.messages
+        self._end = heard.end
+        if heard.reply:
+            # Nobody waits for a pong to be taken, so a director that pings and never reads ends here
+            if self._transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+                self._end = LostError("the director does not read")
+            else:
+                self._transport.write(heard.reply)
+        if heard.messages or self._end is not None or not self._upgraded:
+            self._news.set()
+
+    async def upgrade(self, url: DirectorUrl, token: Secret | None) -> None:
+        """Ask for the WebSocket, and wait until the director has accepted. Raises LostError or RefusedError."""
+        watch_closely(self._transport.get_extra_info("socket"))
         await self._write(self._client.request(url, token))
         while not self._client.is_open:
             await self._hear()
+        self._upgraded = True
 
     async def _hear(self) -> None:
-        """Read once. Raises what ended the connection, after everything before it was taken."""
-        if self._heard.end is not None:
-            raise self._heard.end
-        try:
-            heard = self._client.feed(await self._reader.read(READ_BYTES))
-        except OSError as error:
-            raise LostError(f"connection lost: {words_of(error)}") from None
-        if heard.reply:
-            self._put(heard.reply)
-        if heard.end is not None and not heard.messages:
-            raise heard.end
-        self._heard = heard
+        """Wait for news. Raises what ended the connection."""
+        if self._end is not None:
+            raise self._end
+        self._news.clear()
+        await self._news.wait()
 
     async def _write(self, data: bytes) -> None:
         self._put(data)
-        if self._writer.transport.get_write_buffer_size() == 0:
+        if self._flushed.is_set():
             return  # the kernel has taken it, as it does nearly always: no timer is needed
         try:
             async with asyncio.timeout(WRITE_TIMEOUT_SECONDS):
-                await self._writer.drain()
+                await self._flushed.wait()
         except TimeoutError:
             raise LostError(f"the director has not read for {WRITE_TIMEOUT_SECONDS:g} s") from None
-        except OSError as error:
-            raise LostError(f"connection lost: {words_of(error)}") from None
+        if self._end is not None:
+            raise self._end
 
     def _put(self, data: bytes) -> None:
-        """Hand bytes to the stream. Pongs are not waited for, so a director that pings and never reads ends here."""
-        if self._writer.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
-            raise LostError("the director does not read")
-        self._writer.write(data)
+        if self._end is not None:
+            raise self._end
+        self._transport.write(data)
 
 
 def words_of(error: OSError) -> str:

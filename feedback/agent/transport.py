@@ -19,10 +19,13 @@ from feedback.report import DirectorFrame, Goodbye, Hello, Renewed, SetWish, Wis
 log = logging.getLogger(__name__)
 
 PING_SECONDS = 5.0
-"""After this long without a word from the director it is asked for one; after as long again it is given up."""
+"""A director is asked for a sign of life this often, and given up when it has not given one until the next time."""
 
 LIVED_SECONDS = 5.0
 """A connection that lasted this long was a good one: the waits begin from the shortest again."""
+
+SOON_SECONDS = 0.5
+"""A director that is to be asked this soon is asked with the report: one wake-up costs less than two."""
 
 ACCEPT_TIMEOUT_SECONDS = 3.0
 
@@ -74,6 +77,9 @@ class Link:
         if self._idle is not None:
             with contextlib.suppress(LostError):  # the task hears of it when it sends the report itself
                 if self._idle.send_now(report):
+                    if self._asking.when() - self._loop.time() < SOON_SECONDS:
+                        self._asking.cancel()
+                        self._ask(self._idle)
                     return
         self._idle = None  # the next report must not overtake this one
         self._report, self._report_pending = report, True
@@ -175,20 +181,28 @@ class Link:
 
     async def _listen(self, connection: Connection) -> None:
         """Take the director's answers, and watch that it lives."""
-        asked = False
-        while True:
-            try:
-                async with asyncio.timeout(PING_SECONDS):
-                    messages = await connection.receive()
-            except TimeoutError:
-                if asked:
-                    raise LostError(f"no sign of life for {2 * PING_SECONDS:g} s") from None
-                asked = True
-                await connection.ping()
-                continue
-            asked = False
-            for message in messages:
-                self._take(decode_director_frame(message))
+        self._loop = asyncio.get_running_loop()
+        self._signs = -1  # of life, when it was asked for one
+        self._ask_later(connection)
+        try:
+            while True:
+                for message in await connection.receive():
+                    self._take(decode_director_frame(message))
+        finally:
+            self._asking.cancel()
+
+    def _ask_later(self, connection: Connection) -> None:
+        self._asking = self._loop.call_later(PING_SECONDS, self._ask, connection)
+
+    def _ask(self, connection: Connection) -> None:
+        """Ask for a sign of life. A director that has given none since it was asked before is given up."""
+        if connection.signs == self._signs:
+            connection.abort(f"no sign of life for {2 * PING_SECONDS:g} s")
+            return
+        self._signs = connection.signs
+        with contextlib.suppress(LostError):  # `_listen` hears of it
+            connection.ping()
+        self._ask_later(connection)
 
     def _take(self, frame: DirectorFrame) -> None:
         if isinstance(frame, Renewed):

@@ -35,6 +35,7 @@ class FakeConnection:
         self.frames: list[AgentFrame] = []
         self.pings: list[float] = []
         self.aborted = False
+        self.signs = 0
         self._accepts = accepts
         self._answers_pings = answers_pings
         self._can_write = asyncio.Event()
@@ -65,16 +66,16 @@ class FakeConnection:
             raise heard
         return heard
 
-    async def ping(self) -> None:
+    def ping(self) -> None:
         self.pings.append(asyncio.get_running_loop().time())
-        if self._answers_pings:
-            self.say()
+        self.signs += self._answers_pings
 
     async def close(self) -> None:
         self.end(LostError("the director closed the connection with code 1000: no reason given"))
 
-    def abort(self) -> None:
+    def abort(self, why: str = "") -> None:
         self.aborted = True
+        self.end(LostError(why))
 
     def say(self, *messages: bytes) -> None:
         self._inbox.put_nowait(messages)
@@ -239,6 +240,18 @@ def test_a_director_that_answers_pings_is_kept() -> None:
     watch(story, directory.connect)
     assert directory.asked_at == [0]
     assert len(connection.pings) == pytest.approx(720, abs=2)
+
+
+def test_a_ping_that_is_due_soon_goes_with_a_report() -> None:
+    connection = FakeConnection()
+
+    async def story(link: Link) -> None:
+        for number in range(12):
+            await asyncio.sleep(0.9)
+            link.offer(encode(report(number)))
+
+    watch(story, Directory(connection).connect)
+    assert connection.pings == pytest.approx([4.5 + 0.45 * 0, 9.9], abs=0.5)
 
 
 def test_a_director_that_never_reads_does_not_hold_up_the_search_for_another_connection() -> None:
