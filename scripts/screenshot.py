@@ -2,7 +2,7 @@
 
     .venv/bin/python scripts/screenshot.py
 
-The dashboard's picture needs `chromium` (Debian's package). Each picture is taken in the phase that shows most.
+The dashboard's picture needs `chromium` (Debian's package). Both are taken in the phase that shows most.
 """
 
 import asyncio
@@ -31,9 +31,8 @@ IMAGES = Path(__file__).parents[1] / "docs" / "images"
 LISTEN = Endpoint("127.0.0.1", 8600)
 VIP = Endpoint("127.0.0.1", 8080)
 STORY_SECONDS = 60.0
-TERMINAL_PHASE = "drain"
-DASHBOARD_PHASE = "return"
-AGE_SECONDS = 3.0  # into the phase
+PHASE = "jobs"
+AGE_SECONDS = 4.5  # into the phase
 WIDTH = 118
 HEIGHT = 40
 SCREEN = {"width": 1440, "height": 760, "deviceScaleFactor": 1, "mobile": False}
@@ -97,24 +96,22 @@ SVG = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http:/
 
 
 class Photographer:
-    """Takes each picture once, when the scene is the one for it. The browser looks on from the story's start."""
+    """Takes both pictures once, when the scene is the one for them. The browser looks on from the story's start."""
 
     def __init__(self, browser: "Browser") -> None:
         self._browser = browser
-        self._wanted = {TERMINAL_PHASE, DASHBOARD_PHASE}
+        self._taken = False
         self.tasks: list[asyncio.Task[None]] = []
 
     def look(self, scene: Scene) -> None:
-        """Take a picture, if it is time for it."""
+        """Take the pictures, if it is time for them."""
         if not self.tasks:
             self.tasks.append(asyncio.create_task(self._browser.open(scene.dashboard)))
-        if scene.phase not in self._wanted or scene.phase_age_seconds < AGE_SECONDS:
+        if self._taken or scene.phase != PHASE or scene.phase_age_seconds < AGE_SECONDS:
             return
-        self._wanted.remove(scene.phase)
-        if scene.phase == TERMINAL_PHASE:
-            take_terminal(scene)
-        else:
-            self.tasks.append(asyncio.create_task(self._browser.take(IMAGES / "dashboard.png")))
+        self._taken = True
+        take_terminal(scene)
+        self.tasks.append(asyncio.create_task(self._browser.take(IMAGES / "dashboard.png")))
 
 
 def take_terminal(scene: Scene) -> None:

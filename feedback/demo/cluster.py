@@ -11,6 +11,7 @@ import msgspec
 import yaml
 
 from feedback.demo.figures import PhaseLoad
+from feedback.demo.jobs import METRIC, JobQueue
 from feedback.demo.process import START_TIMEOUT_SECONDS, DemoError, Process
 from feedback.demo.realserver import WORK_SECONDS, Totals
 from feedback.director.snapshot import ServiceView
@@ -30,6 +31,7 @@ FALL = 2
 REPORT_SECONDS = 0.5
 COMMAND_TIMEOUT_SECONDS = 20.0
 METRICS = {"busy": 1, "queue": 25}  # what the realservers export, and each one's limit
+BATCH = "rs1"  # has jobs to do besides, which no metric of its web server shows
 POLL_SECONDS = 0.05
 WATCH_SECONDS = 0.25
 
@@ -61,6 +63,7 @@ class Cluster:
         self._look = look
         self.vip = vip
         self.listen = listen
+        self.jobs = JobQueue(directory, BATCH)
         self._directory = directory
         self._response_seconds = response_seconds
         self._slow_start_seconds = slow_start_seconds
@@ -212,7 +215,7 @@ class Cluster:
                     "weights": {
                         "policy": policy,
                         "response": show_duration(self._response_seconds),
-                        "load": dict.fromkeys(METRICS, 1.0),
+                        "load": dict.fromkeys((*METRICS, METRIC), 1.0),
                         "slow_start": show_duration(self._slow_start_seconds),
                     },
                     "destinations": {
@@ -223,9 +226,9 @@ class Cluster:
         }
 
     def _write_agent_config(self, name: str) -> Path:
-        """Write what an agent reads: its realserver's two status files, as the output of a program."""
+        """Write what an agent reads: its realserver's two status files, as the output of a program; and the plugin."""
         file = self._directory / f"agent-{name}.yaml"
-        metrics = {
+        metrics: dict[str, Any] = {
             metric: {
                 "source": "exec",
                 "command": [shutil.which("cat") or "cat", str(self._status_file(name, metric))],
@@ -233,6 +236,8 @@ class Cluster:
             }
             for metric, limit in METRICS.items()
         }
+        if name == BATCH:
+            metrics[METRIC] = {"source": "exec", "command": self.jobs.command}  # which says its own limit
         agent = {
             "name": name,
             "directors": [f"ws://{self.listen}/agent"],

@@ -7,12 +7,13 @@ import msgspec
 MIN_SECONDS = 30.0
 STORY_SECONDS = 60.0  # where no time is given
 PHASE_SHARES: Mapping[str, float] = {
-    "equal_weights": 0.16,
-    "weights_move": 0.26,
-    "even_load": 0.18,
-    "kill": 0.11,
-    "return": 0.14,
-    "drain": 0.15,
+    "equal_weights": 0.14,
+    "weights_move": 0.24,
+    "even_load": 0.13,
+    "jobs": 0.18,
+    "kill": 0.09,
+    "return": 0.11,
+    "drain": 0.11,
 }
 MAX_OVERLOAD_SECONDS = 10.0  # at equal weights the slow realservers' queues grow as long as that lasts
 FINISH = "finish"  # the load has ended, the last requests end
@@ -51,6 +52,29 @@ class PhaseFigures(msgspec.Struct, frozen=True, kw_only=True):
     max_over_avg_utilization: float | None
 
 
+class MetricStep(msgspec.Struct, frozen=True, kw_only=True):
+    """A metric's newest value and the weight in the table, from `seconds` after the queue was filled on."""
+
+    seconds: float
+    ratio: float | None
+    weight: int
+
+
+class MetricFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """How one destination's weight followed a plugin's metric: a step for each change of either.
+
+    The queue was filled at 0 s and emptied at `emptied_seconds`. `weight_full` is the weight just before that.
+    """
+
+    realserver: str
+    metric: str
+    emptied_seconds: float
+    weight_before: int
+    weight_full: int
+    weight_after: int
+    steps: tuple[MetricStep, ...]
+
+
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """The whole story: what `feedback demo --json` ends with.
 
@@ -71,6 +95,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     drained_requests_left: int
     drained_requests_new: int
     drained_requests_lost: int
+    plugin_metric: MetricFigures
 
 
 class Moments(msgspec.Struct):
@@ -118,7 +143,7 @@ def phase_figures(
     )
 
 
-def figures(phases: Iterable[PhaseFigures], moments: Moments) -> Figures:
+def figures(phases: Iterable[PhaseFigures], moments: Moments, plugin_metric: MetricFigures) -> Figures:
     """Return the whole story's figures."""
     by_name = {phase.name: phase for phase in phases}
     return Figures(
@@ -128,6 +153,7 @@ def figures(phases: Iterable[PhaseFigures], moments: Moments) -> Figures:
         max_over_avg_before=by_name["equal_weights"].max_over_avg_utilization or 0.0,
         max_over_avg_after=by_name["even_load"].max_over_avg_utilization or 0.0,
         drained_requests_lost=by_name["drain"].failures,
+        plugin_metric=plugin_metric,
         **{name: round(value, 3) for name, value in msgspec.structs.asdict(moments).items()},
     )
 
@@ -143,6 +169,12 @@ def broken_promises(told: Figures) -> list[str]:
         broken.append(
             "the load did not even out: the busiest realserver was at "
             f"{told.max_over_avg_before:.2f} of the average before and at {told.max_over_avg_after:.2f} after"
+        )
+    metric = told.plugin_metric
+    if not metric.weight_full < min(metric.weight_before, metric.weight_after):
+        broken.append(
+            f"the weight of {metric.realserver} did not follow {metric.metric}: it was {metric.weight_before} before, "
+            f"{metric.weight_full} while the queue was full, and {metric.weight_after} after"
         )
     if told.drained_requests_left or told.drained_requests_new:
         broken.append(

@@ -15,12 +15,13 @@ from feedback.model import Admin, Health
 MAX_WIDTH = 118
 FRAME_WIDTH = 6
 TIME_WIDTH = 8  # of a sentence's time
-COLUMNS_WIDTH = 52  # of the table without its bars
+COLUMNS_WIDTH = 58  # of the table without its bars
 WEIGHT_SHARE = 0.42  # of what is left for the two bars
 PHASE_TITLES = {
     "equal_weights": "equal weights",
-    "weights_move": "weights move",
+    "weights_move": "moving",
     "even_load": "even load",
+    "jobs": "jobs",
     "kill": "crash",
     "return": "return",
     "drain": "drain",
@@ -89,19 +90,19 @@ def _newest(told: Sequence[tuple[float, str]], room: int, width: int) -> Sequenc
 
 
 def _phases(current: str) -> RenderableType:
-    line = Text()
+    phases = []
     done = bool(current)
     for name in PHASE_SHARES:
         done = done and name != current
         style = "bold cyan" if name == current else "green" if done else GREY
         mark = "●" if name == current else "✓" if done else "○"
-        line.append(f"{mark} {PHASE_TITLES[name]}  ", style)
-    return line
+        phases.append(Text(f"{mark} {PHASE_TITLES[name]}", style))
+    return Text("  ").join(phases)
 
 
 def _destinations(scene: Scene, bars_width: int) -> RenderableType:
     table = Table(box=None, padding=(0, 1), pad_edge=False, header_style=GREY)
-    for title in ("realserver", "speed", "weight", "", "utilization", "", "conns", "state"):
+    for title in ("realserver", "speed", "weight", "", "utilization", "", "by", "conns", "state"):
         table.add_column(title, justify="right" if title in ("speed", "", "conns") else "left", no_wrap=True)
     heaviest = max((it.weight for it in scene.service.destinations), default=0)
     weight_width = round(bars_width * WEIGHT_SHARE)
@@ -121,6 +122,7 @@ def _destination(it: DestinationView, speed: float, weight: Text, utilization: T
         Text(f"{it.weight:4}" if it.in_table else "   -"),
         utilization,
         Text("   -" if used is None else f"{used:4.0%}", _heat(it)),
+        Text(_highest(it), GREY),
         Text(str(it.active_connections)),
         _state(it),
     ]
@@ -129,6 +131,11 @@ def _destination(it: DestinationView, speed: float, weight: Text, utilization: T
 def _used(it: DestinationView) -> float | None:
     """Return its utilization; None where it has none that counts."""
     return it.utilization if it.health is Health.UP else None
+
+
+def _highest(it: DestinationView) -> str:
+    """Return the metric that its utilization comes from: in the demo every factor is 1."""
+    return "" if _used(it) is None else max(it.metrics, key=it.metrics.__getitem__, default="")
 
 
 def _bar(ratio: float, width: int, style: str) -> Text:

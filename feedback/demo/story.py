@@ -4,16 +4,19 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 
-from feedback.demo.cluster import BASE_WEIGHT, LOAD_RATIO, SERVICE, SPEEDS, Cluster
+from feedback.demo.cluster import BASE_WEIGHT, BATCH, LOAD_RATIO, POLL_SECONDS, SERVICE, SPEEDS, Cluster
 from feedback.demo.figures import (
     FINISH,
     Figures,
+    MetricFigures,
+    MetricStep,
     Moments,
     PhaseFigures,
     figures,
     phase_figures,
     phase_seconds,
 )
+from feedback.demo.jobs import JOBS, METRIC
 from feedback.director.snapshot import DestinationView, ServiceView
 
 KILLED = "rs3"
@@ -21,6 +24,8 @@ DRAINED = "rs2"
 REMOVAL_TIMEOUT_SECONDS = 10.0
 RETURN_TIMEOUT_SECONDS = 15.0
 LAST_REQUESTS_SECONDS = 5.0
+FOLLOW_TIMEOUT_SECONDS = 10.0  # for the weight to follow the plugin's metric, where its half of the phase is too short
+FOLLOWED_RATIO = 0.8  # of the weight before: what is clearly no chance
 
 
 class Story:
@@ -44,12 +49,13 @@ class Story:
         await self._equal_weights()
         await self._weights_move()
         await self._even_load()
+        plugin_metric = await self._jobs()
         await self._kill()
         await self._return()
         await self._drain()
         if self._last:
             await self._finish()
-        return figures(self._told, self._moments)
+        return figures(self._told, self._moments, plugin_metric)
 
     async def _equal_weights(self) -> None:
         async with self._phase("equal_weights", all_in_table=True):
@@ -71,6 +77,59 @@ class Story:
             weights = ", ".join(f"{it.name} {it.weight}" for it in (await self._cluster.service()).destinations)
             self._tell(f"The weights have followed the load: {weights}.")
         self._tell(f"After that: {_evenness(self._told[-1])}.")
+
+    async def _jobs(self) -> MetricFigures:
+        jobs, loop = self._cluster.jobs, asyncio.get_running_loop()
+        async with self._phase("jobs", all_in_table=True):
+            half_seconds = self._seconds["jobs"] / 2
+            before = destination(await self._cluster.service(), BATCH).weight
+            self._tell(
+                f"{BATCH} gets {JOBS} jobs beside its requests. Its agent counts them by a plugin, a shell script of "
+                f"four lines: the metric {METRIC}."
+            )
+            steps: list[MetricStep] = []
+            filled_at = loop.time()
+            jobs.fill()
+            full = await self._follow(steps, filled_at, half_seconds, lambda weight: weight < before * FOLLOWED_RATIO)
+            self._tell(
+                f"{METRIC} is at {full.ratio or 0:.0%} of its limit, and {BATCH}'s weight went from {before} to "
+                f"{full.weight}."
+            )
+            jobs.empty()
+            emptied_seconds = loop.time() - filled_at
+            after = await self._follow(steps, filled_at, half_seconds, lambda weight: weight > full.weight)
+            self._tell(
+                f"The jobs are done: {METRIC} is at {after.ratio or 0:.0%}, and {BATCH}'s weight rises again: "
+                f"{after.weight}."
+            )
+        return MetricFigures(
+            realserver=BATCH,
+            metric=METRIC,
+            emptied_seconds=round(emptied_seconds, 3),
+            weight_before=before,
+            weight_full=full.weight,
+            weight_after=after.weight,
+            steps=tuple(steps),
+        )
+
+    async def _follow(
+        self, steps: list[MetricStep], filled_at: float, seconds: float, has_followed: Callable[[int], bool]
+    ) -> MetricStep:
+        """Note each change of the metric and the weight, for so long and until it has followed; return the last one."""
+        loop = asyncio.get_running_loop()
+        began_at = loop.time()
+        while True:
+            view = destination(await self._cluster.service(), BATCH)
+            passed_seconds = loop.time() - began_at
+            step = MetricStep(
+                seconds=round(loop.time() - filled_at, 2), ratio=view.metrics.get(METRIC), weight=view.weight
+            )
+            if not steps or (steps[-1].ratio, steps[-1].weight) != (step.ratio, step.weight):
+                steps.append(step)
+            enough = passed_seconds >= seconds and has_followed(view.weight)
+            if enough or passed_seconds >= seconds + FOLLOW_TIMEOUT_SECONDS:
+                return step
+            await asyncio.sleep(POLL_SECONDS)
 
     async def _kill(self) -> None:
         async with self._phase("kill"):

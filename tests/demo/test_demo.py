@@ -121,6 +121,12 @@ async def test_the_whole_story_is_told_in_the_time_that_is_given_and_does_what_i
     assert phases["equal_weights"].utilization["rs1"] > 0.9
     assert phases["equal_weights"].utilization["rs4"] < 0.5
     assert told.max_over_avg_after < told.max_over_avg_before
+    # The plugin's metric is over its limit while the jobs wait, and is not afterwards; the weight follows both ways
+    metric = told.plugin_metric
+    ratios = [step.ratio for step in metric.steps]
+    assert (ratios[0], max(ratio or 0.0 for ratio in ratios), ratios[-1]) == (0.0, 2.0, 0.0)
+    assert metric.weight_full < min(metric.weight_before, metric.weight_after)
+    assert metric.steps[0].seconds < metric.emptied_seconds < metric.steps[-1].seconds
     assert phases["drain"].utilization["rs2"] < phases["even_load"].utilization["rs2"] / 2
     assert files_in(tmp_path) == []
 

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 from feedback.demo.figures import (
     PHASE_SHARES,
     Figures,
+    MetricFigures,
+    MetricStep,
     Moments,
     PhaseLoad,
     broken_promises,
@@ -30,7 +32,14 @@ def load(requests: int = 100, failures: int = 0) -> PhaseLoad:
     )
 
 
-def story(*, failing: str = "", after: dict[str, float] = EVEN, left: int = 0, new: int = 0) -> Figures:
+def story(
+    *,
+    failing: str = "",
+    after: dict[str, float] = EVEN,
+    left: int = 0,
+    new: int = 0,
+    weights: tuple[int, int, int] = (60, 30, 40),
+) -> Figures:
     phases = [
         phase_figures(
             name,
@@ -49,7 +58,20 @@ def story(*, failing: str = "", after: dict[str, float] = EVEN, left: int = 0, n
         drained_requests_left=left,
         drained_requests_new=new,
     )
-    return figures(phases, moments)
+    before, while_full, at_end = weights
+    metric = MetricFigures(
+        realserver="rs1",
+        metric="jobs",
+        emptied_seconds=5.0,
+        weight_before=before,
+        weight_full=while_full,
+        weight_after=at_end,
+        steps=(
+            MetricStep(seconds=0.5, ratio=None, weight=before),
+            MetricStep(seconds=1.0, ratio=2.0, weight=while_full),
+        ),
+    )
+    return figures(phases, moments, metric)
 
 
 @given(total=st.floats(10, 1000))
@@ -58,7 +80,7 @@ def test_the_phases_fill_the_time_that_is_given(total: float) -> None:
 
 
 def test_the_overload_at_equal_weights_lasts_no_longer_than_clients_wait_for_its_queues() -> None:
-    assert phase_seconds(60)["equal_weights"] == pytest.approx(9.6)
+    assert phase_seconds(60)["equal_weights"] == pytest.approx(8.4)
     assert phase_seconds(600)["equal_weights"] == 10.0
 
 
@@ -82,7 +104,7 @@ def test_evenness_means_nothing_while_not_every_realserver_is_in_the_table() -> 
 
 def test_the_storys_figures_come_from_its_phases() -> None:
     told = story(failing="kill")
-    assert (told.requests, told.failures) == (600, 7)
+    assert (told.requests, told.failures) == (700, 7)
     assert (told.max_over_avg_before, told.max_over_avg_after) == (1.6667, 1.0)
     assert (told.seconds_from_kill_to_removal, told.drained_requests_running) == (0.912, 2)
     assert told.drained_requests_lost == 0
@@ -115,3 +137,15 @@ def test_a_drained_realserver_that_is_not_idle_breaks_what_the_demo_says(left: i
     assert broken_promises(story(left=left, new=new)) == [
         f"the drain was not one: {left} requests still ran when it was said to be over, and {new} came after that"
     ]
+
+
+@pytest.mark.parametrize("weights", [(60, 60, 70), (60, 30, 30), (60, 70, 80)])
+def test_a_weight_that_does_not_follow_the_plugins_metric_breaks_what_the_demo_says(
+    weights: tuple[int, int, int],
+) -> None:
+    before, full, after = weights
+    sentence = (
+        f"the weight of rs1 did not follow jobs: it was {before} before, {full} while the queue was full, and "
+        f"{after} after"
+    )
+    assert broken_promises(story(weights=weights)) == [sentence]

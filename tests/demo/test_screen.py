@@ -18,6 +18,7 @@ def view(
     health: Health = Health.UP,
     admin: Admin = Admin.ENABLED,
     in_table: bool = True,
+    metrics: dict[str, float] | None = None,
 ) -> DestinationView:
     return DestinationView(
         name=name,
@@ -28,7 +29,7 @@ def view(
         weight=weight,
         base_weight=100,
         utilization=utilization,
-        metrics={},
+        metrics=metrics or {},
         agent=AgentState.CONNECTED,
         active_connections=3,
         inactive_connections=0,
@@ -93,6 +94,20 @@ def test_each_destination_has_a_line_with_speed_weight_utilization_connections_a
     assert words == ["rs1", "1x", "87", "62%", "3", "●", "up"]
 
 
+def test_the_metric_that_decides_stands_beside_the_utilization() -> None:
+    busy = {"busy": 0.4, "jobs": 2.0, "queue": 0.1}
+    shown = scene(view("rs1", utilization=2.0, metrics=busy), view("rs2", health=Health.DOWN, metrics=busy))
+    first, second = [line for line in text_of(shown) if "1x" in line or "4x" in line]
+    assert "200%  jobs" in first
+    assert "jobs" not in second
+
+
+@pytest.mark.parametrize("phase", ["equal_weights", "drain"])
+def test_the_phases_fit_on_one_line_of_the_smallest_terminal(phase: str) -> None:
+    line = line_with(text_of(scene(view("rs1"), phase=phase), width=80), "equal weights")
+    assert line.strip("│ ").endswith("drain")
+
+
 def test_the_heaviest_weight_fills_its_bar_and_the_others_in_proportion() -> None:
     shown = scene(view("rs1", weight=50, utilization=0.25), view("rs2", weight=200, utilization=1.0))
     (small, quarter), (large, full) = filled_widths(shown, "rs1"), filled_widths(shown, "rs2")
@@ -139,11 +154,12 @@ def test_a_service_without_weight_above_zero_can_be_shown() -> None:
 @pytest.mark.parametrize(
     ("phase", "marks"),
     [
-        ("equal_weights", "●○○○○○"),
-        ("kill", "✓✓✓●○○"),
-        ("drain", "✓✓✓✓✓●"),
-        ("finish", "✓✓✓✓✓✓"),
-        ("", "○○○○○○"),
+        ("equal_weights", "●○○○○○○"),
+        ("jobs", "✓✓✓●○○○"),
+        ("kill", "✓✓✓✓●○○"),
+        ("drain", "✓✓✓✓✓✓●"),
+        ("finish", "✓✓✓✓✓✓✓"),
+        ("", "○○○○○○○"),
     ],
 )
 def test_the_phases_are_marked_as_over_running_and_to_come(phase: str, marks: str) -> None:
