@@ -164,3 +164,13 @@ def test_with_the_base_alone_the_agent_runs_and_the_director_names_its_extra(bas
     assert json.loads(agent.stdout)["metrics"]["load"] >= 0
     director = base("director", "--config", str(config))
     assert (director.returncode, director.stderr) == (1, f"feedback director {NEEDS}\n")
+
+
+def test_with_the_base_alone_a_plugin_is_begun_and_a_program_is_judged(base: Run, tmp_path: Path) -> None:
+    begun = base("plugins", "new", "executable", "queue", "--directory", str(tmp_path / "queue"))
+    assert (begun.returncode, begun.stderr) == (0, "")
+    judged = base("plugins", "test", "--timeout", "10s", str(tmp_path / "queue" / "queue"), str(tmp_path))
+    assert (judged.returncode, judged.stderr) == (0, "")
+    assert judged.stdout.endswith(" conforms\n")
+    taken = base("plugins", "new", "check", "dns")
+    assert (taken.returncode, taken.stderr) == (2, 'there is a check "dns" already (built in); take another name\n')

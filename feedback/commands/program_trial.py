@@ -59,7 +59,11 @@ def try_program(
     """Run a program in a directory and an environment, and kill whatever is left of it."""
     others = {process.pid for process in children()}
     with _adopting(), _placed(directory, environment):
-        trial, group = asyncio.run(_run(command, timeout_seconds, others))
+        try:
+            trial, group = asyncio.run(_run(command, timeout_seconds, others))
+        except KeyboardInterrupt:
+            _clear(others, 0)
+            raise
         left, escaped = _clear(others, group)
     if trial.finished is None:  # its group was killed because it hangs
         left = ()

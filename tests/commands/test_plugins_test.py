@@ -3,7 +3,10 @@
 import json
 import os
 import shlex
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -91,6 +94,19 @@ def test_a_program_that_hangs_is_killed_with_its_group(tmp_path: Path, capsys: p
     assert main(["plugins", "test", "--timeout", "300ms", str(path)]) == 1
     assert "still runs after 300ms" in capsys.readouterr().out
     assert not [child for child in children() if child.name == "sleep"]
+
+
+def test_who_does_not_wait_leaves_nothing_behind_either(tmp_path: Path) -> None:
+    noted = tmp_path / "pid"
+    path = script(tmp_path, f"setsid sh -c 'echo $$ >{noted}.new; mv {noted}.new {noted}; exec sleep 600' & sleep 600")
+    command = [sys.executable, "-m", "feedback", "plugins", "test", "--timeout", "60s", str(path)]
+    with subprocess.Popen(command) as process:
+        deadline = time.monotonic() + 30
+        while not noted.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+    assert not Path(f"/proc/{noted.read_text().strip()}").exists()
 
 
 def test_what_needs_its_author_s_directory_or_environment_says_so(
