@@ -119,7 +119,7 @@ def _verdicts(trials: Sequence[Trial], own: Trial | None, asked: Asked) -> Itera
 
 
 def _run(trial: Trial) -> Verdict:
-    hint = next((hint for words, hint in START_HINTS.items() if trial.fault.endswith(words)), "")
+    hint = next((hint for words, hint in START_HINTS.items() if words in trial.fault), "")
     detail = f"{trial.fault}: {hint}" if hint else trial.fault
     return Verdict("runs", not trial.fault, detail or "from /, with nothing but PATH in its environment")
 
