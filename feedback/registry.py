@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from feedback import extras
 from feedback.errors import PluginError
+from feedback.options import describe
 from feedback.plugin import Plugin
 
 if TYPE_CHECKING:  # imported when first used: an agent has no checks, a director no sources
@@ -59,26 +60,44 @@ class Registry(Generic[PluginT]):
             if name not in registered:
                 known = ", ".join(sorted(registered.keys() | broken.keys()))
                 raise PluginError(f'there is no {self.kind} "{name}"; there are: {known}')
+        if unreadable := self._unreadable(name):
+            raise PluginError(unreadable)
         return registered[name]
 
     def all(self) -> dict[str, type[PluginT]]:
-        """Return every plugin that can be imported, by name, sorted. Of the others, `broken` tells."""
+        """Return every plugin that can be used, by name, sorted. Of the others, `broken` tells."""
         self._import_all()
-        return dict(sorted(self._registered().items()))
+        return {name: plugin for name, plugin in sorted(self._registered().items()) if not self._unreadable(name)}
 
     def broken(self) -> dict[str, str]:
         """Return why plugins can't be used, a sentence for each, by name, sorted."""
-        return dict(sorted(self._import_all().items()))
+        broken = self._import_all()
+        unreadable = {name: self._unreadable(name) for name in self._registered()}
+        return dict(sorted((broken | {name: why for name, why in unreadable.items() if why}).items()))
 
     def origin(self, name: str) -> str:
         """Return where a plugin comes from: `built in`, or the distribution that brings it, and its version."""
-        plugin = self._registered().get(name)
-        if plugin is None or plugin.__module__.partition(".")[0] != self._kind().home:
+        if not self._is_built_in(name):
             for entry in _entry_points(group=self._group, name=name):
                 return _distribution(entry) or f"module {entry.module}"
-            if plugin is not None:
-                return f"module {plugin.__module__}"
+            if name in self._registered():
+                return f"module {self._registered()[name].__module__}"
         return BUILT_IN
+
+    def _is_built_in(self, name: str) -> bool:
+        plugin = self._registered().get(name)
+        return plugin is not None and plugin.__module__.partition(".")[0] == self._kind().home
+
+    def _unreadable(self, name: str) -> str:
+        """Return why a plugin that could be imported can't be given options; "" where it can."""
+        if self._is_built_in(name):
+            return ""
+        try:
+            describe(self._registered()[name])
+        except Exception as error:  # noqa: BLE001 - whatever a plugin of others has for options
+            why = f"has options that can't be read: {type(error).__name__}: {error}"
+            return f"{self.kind} {name} of {self.origin(name)} {why}"
+        return ""
 
     def _kind(self) -> type[Plugin]:
         module, _, name = self._base.partition(":")
@@ -141,7 +160,7 @@ class Registry(Generic[PluginT]):
             plugin = entry.load()
         if self._registered().get(entry.name) is not plugin:
             raise PluginError(
-                f'{self.kind} "{entry.name}": {entry.value} is not a {self.kind} registered under that name'
+                f'{self.kind} "{entry.name}": {entry.value}{brought} is not a {self.kind} registered under that name'
             )
 
     @contextlib.contextmanager

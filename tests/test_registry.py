@@ -174,6 +174,16 @@ def test_a_plugin_comes_from_the_package_that_brings_it_or_is_built_in(
     )
 
 
+def test_a_plugin_from_outside_whose_options_can_not_be_read_is_broken(workshop: Workshop) -> None:
+    workshop.bring_from_outside("Own", "own")
+    (workshop.path / "outside.py").write_text(TOOL.format(cls="Own", name="own").replace("pass", "size: 'Nowhere' = 1"))
+    why = "tool own of module outside has options that can't be read: NameError: name 'Nowhere' is not defined"
+    for _ in range(2):
+        assert refusal(workshop.registry, "own") == why
+    assert workshop.registry.broken() == {"own": why}
+    assert list(workshop.registry.all()) == ["file", "saw"]
+
+
 def test_what_no_entry_point_has_brought_comes_from_its_module(workshop: Workshop) -> None:
     workshop.bring_from_outside("Own", "own")
     workshop.registry.get("own")

@@ -123,23 +123,18 @@ def survey() -> tuple[list[Description], list[Broken]]:
     known: list[Description] = []
     broken: list[Broken] = []
     for registry in REGISTRIES:
-        for name, plugin in registry.all().items():
-            try:
-                known.append(_describe(registry, plugin))
-            except Exception as error:  # noqa: BLE001 - whatever a plugin of others has for options
-                what = f"{registry.kind} {name} of {registry.origin(name)}"
-                why = f"{what} has options that can't be read: {type(error).__name__}: {error}"
-                broken.append(Broken(kind=registry.kind, name=name, why=why))
+        known += [_describe(registry, plugin) for plugin in registry.all().values()]
         broken += [Broken(kind=registry.kind, name=name, why=why) for name, why in registry.broken().items()]
     return [*known, *watches()], broken
 
 
 def _describe(registry: Registry[Any], plugin: type[Plugin]) -> Description:
+    generated = (plugin.__doc__ or "").startswith(f"{plugin.__name__}(")  # by dataclass, where a class has none
     return Description(
         kind=registry.kind,
         name=plugin.name,
         origin=registry.origin(plugin.name),
-        doc=inspect.cleandoc(plugin.__doc__ or ""),
+        doc="" if generated else inspect.cleandoc(plugin.__doc__ or ""),
         options=describe(plugin),
     )
 

@@ -155,6 +155,15 @@ def test_an_option_that_says_nothing_of_itself_is_shown_all_the_same(capsys: pyt
     assert text == "check x\n  Pass.\n    size  number  none\n"
 
 
+def test_a_plugin_without_a_docstring_has_nothing_to_say(capsys: pytest.CaptureFixture[str]) -> None:
+    type("Silent", (CHECKS.get("knock"),), {"__module__": __name__}, name="silent")
+    try:
+        main(["plugins", "silent"])
+    finally:
+        del CHECKS.get("knock").registered["silent"]
+    assert capsys.readouterr().out.startswith(f"check silent (from module {__name__})\n    port: port\n")
+
+
 def test_a_plugin_whose_options_can_not_be_read_harms_no_other(capsys: pytest.CaptureFixture[str]) -> None:
     class StrangeSource(Source, name="strange"):
         """Measure what nobody can say."""
