@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 
 import yaml
 
+from feedback.denied import why
 from feedback.errors import ConfigError
 from feedback.reader import complete, read_class
 from feedback.tree import Node, Problems, Scalar
@@ -28,7 +29,7 @@ def read_yaml(path: str | Path) -> tuple[Node, Problems]:
         with Path(path).open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise ConfigError(f"{path}: can't be read: {error.strerror}") from None
+        raise ConfigError(f"{path}: can't be read: {why(error)}") from None
     if len(data) > MAX_BYTES:
         raise ConfigError(f"{path}: is larger than {MAX_BYTES // 1024} KiB")
     try:

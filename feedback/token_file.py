@@ -4,6 +4,7 @@ import os
 import re
 from pathlib import Path
 
+from feedback.denied import why
 from feedback.errors import ConfigError
 from feedback.secret import Secret
 from feedback.tree import Node, Problems
@@ -19,7 +20,7 @@ def read_token_file(path: str) -> Secret:
             mode = os.fstat(file.fileno()).st_mode
             line = file.read(_MAX_BYTES).partition(b"\n")[0].strip()
     except OSError as error:
-        raise ConfigError(f"{path} can't be read: {error.strerror}") from None
+        raise ConfigError(f"{path} can't be read: {why(error)}") from None
     if mode & 0o007:
         raise ConfigError(f"{path} is open to every user of this host: chmod o= {path}")
     if not _TOKEN.fullmatch(line):

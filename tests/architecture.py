@@ -50,6 +50,7 @@ ROOMS: Mapping[str, Room] = {
         ),
         shells=(
             "feedback.config",
+            "feedback.denied",
             "feedback.logs",
             "feedback.notify",
             "feedback.registry",
@@ -280,6 +281,7 @@ ROOMS: Mapping[str, Room] = {
             "feedback.director.schedule",
             "feedback.director.state",
             "feedback.director.steering",
+            "feedback.director.stepping",
             "feedback.director.scheduling",
             "feedback.director.snapshot",
             "feedback.director.table",

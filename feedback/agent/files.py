@@ -4,6 +4,7 @@ import os
 import sys
 
 from feedback.agent.source import SourceError
+from feedback.denied import why
 
 PIECE_BYTES = 16 * 1024
 FULL_PIECE_BYTES = 2048
@@ -55,7 +56,7 @@ class KeptFile:
 
     def _failed(self, error: OSError) -> SourceError:
         self.close()
-        return SourceError(f"can't read {self.path}: {error.strerror or error}")
+        return SourceError(f"can't read {self.path}: {why(error)}")
 
 
 def has_proc() -> bool:

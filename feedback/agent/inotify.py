@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterator
 
 from feedback.agent.source import SourceError
+from feedback.denied import why
 
 IN_CLOSE_WRITE, IN_MOVED_FROM, IN_MOVED_TO, IN_CREATE, IN_DELETE = 0x8, 0x40, 0x80, 0x100, 0x200
 EVENT = struct.Struct("=iIII")  # watch, what happened, cookie, length of the name behind it
@@ -27,7 +28,8 @@ class Directory:
         if self.descriptor < 0:
             self.descriptor = library.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         if self.descriptor < 0 or library.inotify_add_watch(self.descriptor, os.fsencode(self.path), self._events) < 0:
-            raise SourceError(f"can't watch {self.path}: {os.strerror(ctypes.get_errno())}")
+            number = ctypes.get_errno()
+            raise SourceError(f"can't watch {self.path}: {why(OSError(number, os.strerror(number)))}")
 
     def read(self) -> bytes:
         """Return the events that have come, empty where there are none."""

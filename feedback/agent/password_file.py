@@ -4,6 +4,7 @@ import os
 import stat
 from typing import Annotated
 
+from feedback.denied import why
 from feedback.options import Unit
 from feedback.secret import Secret
 
@@ -26,8 +27,7 @@ def read_password(value: object) -> Secret:
         finally:
             os.close(descriptor)
     except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        raise ValueError(f"{path!r} can't be read: {why}") from None
+        raise ValueError(f"{path!r} can't be read: {why(error)}") from None
     if not stat.S_ISREG(mode):
         raise ValueError(f"{path} must be a plain file")
     if mode & 0o007:

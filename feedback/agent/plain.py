@@ -4,6 +4,7 @@ import os
 import stat
 
 from feedback.agent.source import SourceError
+from feedback.denied import why
 
 
 def read_plain(path: str, limit_bytes: int) -> bytes:
@@ -22,8 +23,7 @@ def read_plain(path: str, limit_bytes: int) -> bytes:
         finally:
             os.close(descriptor)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        why = error.strerror if isinstance(error, OSError) else error
-        raise SourceError(f"can't read {path}: {why}") from None
+        raise SourceError(f"can't read {path}: {why(error)}") from None
     if len(data) > limit_bytes:
         raise SourceError(f"{path} has more than {limit_bytes} bytes")
     return data

@@ -15,6 +15,7 @@ from typing import IO
 import msgspec
 
 from feedback.agent.source import SourceError
+from feedback.denied import why
 
 MAX_OUTPUT_BYTES = 64 * 1024
 REAP_TIMEOUT_SECONDS = 1.0
@@ -48,8 +49,7 @@ def _start(command: Sequence[str], read: contextlib.ExitStack) -> tuple[subproce
                 command, stdin=subprocess.DEVNULL, stdout=output[1], stderr=errors[1], start_new_session=True
             )
         except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) else str(error)
-            raise SourceError(f"can't run {command[0]}: {why}") from None
+            raise SourceError(f"can't run {command[0]}: {why(error)}") from None
     return process, _watch(process), [output[0], errors[0]]
 
 

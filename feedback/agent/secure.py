@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from feedback.agent.config import TlsFiles
+from feedback.denied import why
 from feedback.errors import FeedbackError
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def make_context(files: TlsFiles) -> "ssl.SSLContext":
 
 def _why(error: OSError, files: TlsFiles) -> str:
     hint = f": {ENROLL} makes it" if files.renews and isinstance(error, FileNotFoundError) else ""
-    return f"{error.strerror or error}{hint}"
+    return f"{why(error)}{hint}"
 
 
 def write_file(path: str, data: bytes, *, mode: int) -> None:

@@ -10,6 +10,7 @@ import msgspec
 
 from feedback.agent.place import Place
 from feedback.agent.source import SourceError
+from feedback.denied import why
 from feedback.errors import CheckFailed
 
 if TYPE_CHECKING:  # see feedback.agent.without_tls
@@ -142,8 +143,9 @@ def named(what: str) -> Iterator[None]:
     except CheckFailed as error:
         raise SourceError(f"{what}: {error.detail}") from None
     except OSError as error:
-        kind = DeniedError if isinstance(error, PermissionError) else SourceError
-        raise kind(f"{what}: {words_of(error)}") from None
+        if isinstance(error, PermissionError):
+            raise DeniedError(f"{what}: {why(error)}") from None
+        raise SourceError(f"{what}: {words_of(error)}") from None
 
 
 def words_of(error: OSError) -> str:

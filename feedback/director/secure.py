@@ -8,6 +8,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from feedback.denied import why
 from feedback.director.config import TlsConfig
 from feedback.director.identity import Identity, identity_of
 from feedback.errors import EnrolmentError, FeedbackError
@@ -124,8 +125,8 @@ def _changed_at(path: str) -> int:
     try:
         return Path(path).stat().st_mtime_ns
     except OSError as error:
-        raise TlsError(f"{path} can't be read: {error.strerror}") from None
+        raise TlsError(f"{path} can't be read: {why(error)}") from None
 
 
 def _words(error: OSError) -> str:
-    return error.strerror or str(error)
+    return why(error)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from feedback.denied import why
 from feedback.director.state import State
 from feedback.errors import FeedbackError
 
@@ -26,7 +27,7 @@ def load_state(path: str | None) -> State:
     except FileNotFoundError:
         return State()
     except OSError as error:
-        raise StateError(f"state_file {path} can't be read: {error.strerror}") from error
+        raise StateError(f"state_file {path} can't be read: {why(error)}") from error
     try:
         return msgspec.json.decode(data, type=State)
     except msgspec.MsgspecError as error:
@@ -50,4 +51,4 @@ def save_state(path: str | None, state: State) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             Path(beside).unlink()
-        raise StateError(f"state_file {path} can't be written: {error.strerror}") from error
+        raise StateError(f"state_file {path} can't be written: {why(error)}") from error

@@ -10,6 +10,7 @@ from feedback.agent.files import KeptFile, has_proc
 from feedback.agent.source import Sample, Source, SourceError
 from feedback.agent.text import number
 from feedback.agent.window import Span, Window
+from feedback.denied import why
 
 
 class Space(msgspec.Struct, frozen=True):
@@ -57,8 +58,7 @@ class DiskSource(Source, name="disk"):
         try:
             found = os.statvfs(self._path)
         except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) else error
-            raise SourceError(f"can't ask for the space of {self._path}: {why}") from None
+            raise SourceError(f"can't ask for the space of {self._path}: {why(error)}") from None
         blocks = found.f_blocks, found.f_bfree, found.f_bavail
         return Space(*blocks, found.f_files, found.f_ffree, found.f_favail)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from feedback.agent.acting import Sighting
 from feedback.agent.source import SourceError
 from feedback.agent.watches.watch import Watch
+from feedback.denied import why
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def words_of(error: Exception) -> str:
     if isinstance(error, SourceError):
         return str(error)
     if isinstance(error, OSError):
-        return f"can't be watched: {error.strerror or error}"
+        return f"can't be watched: {why(error)}"
     log.debug("watch raised", exc_info=error)
     return f"{type(error).__name__}: {error}"
 

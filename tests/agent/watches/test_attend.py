@@ -9,6 +9,7 @@ from feedback.agent.acting import Sighting
 from feedback.agent.source import SourceError
 from feedback.agent.watches.attend import RECHECK_SECONDS, RETRY_SECONDS, attend, look
 from feedback.agent.watches.watch import Watch
+from feedback.denied import user
 from feedback.testing import run_virtual
 
 WELL = Sighting(wrong=False, why="gone")
@@ -80,6 +81,7 @@ def test_a_wait_that_fails_is_told_and_begun_anew(failure: Exception) -> None:
 def test_any_error_of_a_look_is_words() -> None:
     assert look(ScriptedWatch(failing(SourceError("no cgroup")))) == "no cgroup"
     assert (
-        look(ScriptedWatch(failing(PermissionError(13, "Permission denied")))) == "can't be watched: Permission denied"
+        look(ScriptedWatch(failing(PermissionError(13, "Permission denied"))))
+        == f"can't be watched: Permission denied to user {user()}"
     )
     assert look(ScriptedWatch(failing(KeyError("x")))) == "KeyError: 'x'"
