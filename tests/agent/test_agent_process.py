@@ -13,6 +13,7 @@ import pytest
 
 from feedback.report import Goodbye, Hello, Wish, decode_agent_frame
 from tests.agent.director_server import DirectorServer, until
+from tests.places import own_address
 
 pytestmark = pytest.mark.loopback
 
@@ -87,6 +88,24 @@ async def test_an_agent_says_hello_and_then_reports_at_its_interval(files: Agent
         assert sorted(director.reports[0].metrics) == ["cpu", "load", "memory"]
 
 
+async def test_an_agent_that_runs_has_nothing_of_what_reads_its_configuration(files: AgentFiles) -> None:
+    async with DirectorServer() as director:
+        files.write(director.url)
+        async with running(files) as process:
+            await until(lambda: len(director.reports) >= 1, "a report")
+            libraries = Path(f"/proc/{process.pid}/maps").read_text()
+            assert "msgspec" in libraries
+            assert "yaml" not in libraries
+            assert not Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(), "its child has ended"
+
+
+async def test_a_configuration_that_is_wrong_is_said_once_and_nothing_runs(files: AgentFiles) -> None:
+    files.write("ws://127.0.0.1:9/agent", metrics="cpu: {interval: 0}")
+    status, _, stderr = await command(files)
+    assert status == 2
+    assert stderr.count("metrics.cpu.interval") == 1
+
+
 async def test_every_director_gets_every_report(files: AgentFiles) -> None:
     async with DirectorServer() as one, DirectorServer() as two:
         files.write(one.url, two.url)
@@ -149,6 +168,20 @@ async def test_an_agent_ends_in_time_though_a_director_does_not_read(files: Agen
             status, _ = await ended(process)
         assert status == 0
         assert director.goodbyes == [Goodbye("the agent was told to end")]
+
+
+async def test_an_agent_listens_nowhere_unless_it_is_asked_to(files: AgentFiles) -> None:
+    async with DirectorServer() as director:
+        files.write(director.url, metrics="load: {}, sockets: {port: 1}, systemd: {unit: nginx}")
+        async with running(files) as process:
+            await until(lambda: len(director.reports) >= 2, "reports")
+            assert ports_open_to_others(process.pid) == set()
+        address = own_address()
+        with files.config.open("a") as config:
+            config.write(f"agent_check: {{listen: '{address}:5000'}}\nprometheus: {{listen: '{address}:9101'}}\n")
+        async with running(files) as process:
+            await until(lambda: len(director.hellos) == 2, "a second hello")
+            assert ports_open_to_others(process.pid) == {5000, 9101}
 
 
 async def test_the_host_can_ask_for_its_own_drain_and_take_it_back(files: AgentFiles) -> None:
@@ -309,6 +342,23 @@ async def test_once_prints_one_report_as_json(files: AgentFiles) -> None:
     report = decode_agent_frame(msgspec.msgpack.encode(msgspec.json.decode(printed)))
     assert sorted(report.metrics) == ["cpu", "load"]  # type: ignore[union-attr]
     assert report.failures == {"jobs": "the program ended with status 1: silent"}  # type: ignore[union-attr]
+
+
+def ports_open_to_others(pid: int) -> set[int]:
+    """Return the ports on which a process can be spoken to first: TCP that listens, and all UDP."""
+    descriptors = {str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()}
+    listening, rows = "0A", [("tcp", row) for name in ("tcp", "tcp6") for row in table(name)]
+    rows += [("udp", row) for name in ("udp", "udp6") for row in table(name)]
+    return {
+        int(row[1].rpartition(":")[2], 16)
+        for protocol, row in rows
+        if f"socket:[{row[9]}]" in descriptors and (protocol == "udp" or row[3] == listening)
+    }
+
+
+def table(name: str) -> list[list[str]]:
+    """Return the rows of a table of sockets in proc(5): the local address in 1, the state in 3, the inode in 9."""
+    return [line.split() for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
 
 
 def alive(pids: list[int]) -> list[int]:
