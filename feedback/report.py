@@ -2,15 +2,16 @@
 
 One WebSocket, binary frames, each one msgpack map with a `type`. An agent says `hello` first, then `report`s,
 `wish`es and at last `goodbye`. A director answers each `wish` with `accepted`, and a `goodbye` by closing the
-WebSocket: its Close frame says that everything before the agent's own was read. Unknown fields are ignored, so
-that old and new agree. Agent and director both import this module, and nothing of each other.
+WebSocket: its Close frame says that everything before the agent's own was read. Unknown fields are ignored, and unknown
+words of a `state` or `wish` count as `ready`, so that old and new agree: a newer version only adds what may be passed
+over. Agent and director both import this module, and nothing of each other.
 """
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -95,6 +96,9 @@ _encoder = msgspec.msgpack.Encoder()
 _agent_frames: msgspec.msgpack.Decoder[AgentFrame] = msgspec.msgpack.Decoder(Hello | Report | SetWish | Goodbye)
 _director_frames: msgspec.msgpack.Decoder[DirectorFrame] = msgspec.msgpack.Decoder(Accepted | Renewed)
 
+_WORDS: Mapping[str, frozenset[str]] = {"state": frozenset(HostState), "wish": frozenset(Wish)}
+"""Fields whose words a later release may add to. Of both kinds `ready` asks for nothing."""
+
 FrameT = TypeVar("FrameT")
 
 
@@ -103,9 +107,20 @@ def encode(frame: AgentFrame | DirectorFrame) -> bytes:
     return _encoder.encode(frame)
 
 
-def decode_agent_frame(data: bytes) -> AgentFrame:
-    """Return the frame an agent sent. Raises WireError for anything else than a valid one, whatever the bytes."""
-    frame = _decode(_agent_frames, data)
+def decode_agent_frame(data: bytes, notice: Callable[[str], None] = lambda _: None) -> AgentFrame:
+    """Return the frame an agent sent. Raises WireError for anything else than a valid one, whatever the bytes.
+
+    A newer agent may use a word that this release does not know: `notice` is told of it, and it counts as `ready`.
+    """
+    try:
+        frame = _decode(_agent_frames, data)
+    except WireError:
+        known, unknown = _with_known_words(data)
+        if not unknown:
+            raise
+        frame = _decode(_agent_frames, known)
+        for words in unknown:
+            notice(words)
     if isinstance(frame, Report):
         _validate_report(frame)
     elif isinstance(frame, Hello):
@@ -118,6 +133,16 @@ def decode_agent_frame(data: bytes) -> AgentFrame:
 def decode_director_frame(data: bytes) -> DirectorFrame:
     """Return the frame a director sent. Raises WireError for anything else."""
     return _decode(_director_frames, data)
+
+
+def known_words(fields: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return a frame's fields with `ready` for each unknown word, and what was unknown: `state "degraded"`."""
+    unknown = {
+        field: word
+        for field, words in _WORDS.items()
+        if isinstance(word := fields.get(field), str) and is_name(word) and word not in words
+    }
+    return {**fields, **dict.fromkeys(unknown, "ready")}, [f'{field} "{word}"' for field, word in unknown.items()]
 
 
 def is_name(text: str) -> bool:
@@ -143,6 +168,17 @@ def _decode(decoder: msgspec.msgpack.Decoder[FrameT], data: bytes) -> FrameT:
         return decoder.decode(data)
     except (msgspec.DecodeError, msgspec.ValidationError, RecursionError, UnicodeDecodeError) as error:
         raise WireError(f"not a frame of this protocol: {error}") from None
+
+
+def _with_known_words(data: bytes) -> tuple[bytes, list[str]]:
+    """Return what `known_words` does of a frame's bytes, which may be anything."""
+    if len(data) > MAX_FRAME_BYTES:
+        return data, []
+    try:
+        fields, unknown = known_words(msgspec.msgpack.decode(data, type=dict[str, Any]))
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return data, []
+    return _encoder.encode(fields) if unknown else data, unknown
 
 
 def _validate_report(report: Report) -> None:

@@ -79,6 +79,43 @@ def test_unknown_fields_are_ignored_so_that_newer_agents_are_understood() -> Non
     assert decode_agent_frame(newer) == Report(metrics={"cpu": 0.5})
 
 
+@pytest.mark.parametrize(
+    ("fields", "frame", "unknown"),
+    [
+        (
+            {"type": "report", "metrics": {"cpu": 1}, "state": "degraded", "why": "x"},
+            Report({"cpu": 1.0}, why="x"),
+            ['state "degraded"'],
+        ),
+        ({"type": "hello", "agent": "rs1", "version": 3, "wish": "rest"}, Hello("rs1", 3), ['wish "rest"']),
+        ({"type": "wish", "wish": "rest", "state": "down"}, SetWish(Wish.READY), ['wish "rest"']),
+    ],
+)
+def test_an_unknown_word_of_a_newer_agent_counts_as_ready_and_is_noticed(
+    fields: dict[str, object], frame: AgentFrame, unknown: list[str]
+) -> None:
+    noticed: list[str] = []
+    assert decode_agent_frame(msgspec.msgpack.encode(fields), noticed.append) == frame
+    assert noticed == unknown
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"type": "report", "metrics": {}, "state": 7},
+        {"type": "report", "metrics": {}, "state": "two words"},
+        {"type": "report", "metrics": {}, "state": "x" * 129},
+        {"type": "report", "metrics": [], "state": "degraded"},
+        {"type": "report", "metrics": {"cpu": -1}, "state": "degraded"},
+        {"type": "wish", "wish": None},
+        ["wish", "rest"],
+    ],
+)
+def test_what_is_wrong_beside_an_unknown_word_is_refused(fields: object) -> None:
+    with pytest.raises(WireError):
+        decode_agent_frame(msgspec.msgpack.encode(fields))
+
+
 def test_whole_numbers_are_ratios_too() -> None:
     assert decode_agent_frame(msgspec.msgpack.encode({"type": "report", "metrics": {"cpu": 1}})) == Report(
         metrics={"cpu": 1.0}

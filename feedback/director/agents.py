@@ -51,6 +51,8 @@ EVENTS_PER_SECOND = 0.1
 EVENTS_BURST = 20.0
 """How much one agent, or all refused ones together, may make the director tell."""
 MAX_FAILURES_TOLD = 3
+MAX_UNKNOWN_TOLD = 16
+"""Words of a newer protocol that are told of one agent, each once."""
 MAX_NAMES_TOLD = 3
 
 
@@ -113,6 +115,7 @@ class _Agent:
         "said",
         "silent",
         "teller",
+        "unknown",
         "wish",
     )
 
@@ -131,6 +134,7 @@ class _Agent:
         self.looks = Bucket(LOOKS_PER_SECOND, LOOKS_BURST)
         self.silent = False  # whether its silence has been told
         self.failing: frozenset[str] = frozenset()  # the sources whose failure has been told
+        self.unknown: set[str] = set()  # words of a newer protocol that have been told
 
     def tell(self, what: str, now: float) -> None:
         self.teller.tell(f"agent {self.name} {what}", now)
@@ -163,6 +167,7 @@ class Agents:
         self._refusals = Teller(record)
         self.frames = 0
         self.reports = 0
+        self.unknown_words = 0
         self.refused: Counter[Refusal] = Counter()
 
     def set_known(self, names: Iterable[str], now: float) -> None:
@@ -179,11 +184,15 @@ class Agents:
     def hear(self, link: Link, data: bytes, now: float) -> Heard:
         """Take a frame. Raises CutOffError when the connection must end; it is lost then."""
         self.frames += 1
+        unknown: list[str] = []
         try:
-            return self._take(link, _decode(data), now)
+            heard = self._take(link, _decode(data, unknown.append), now)
         except CutOffError as error:
             self._end(link, error, now)
             raise
+        if unknown:
+            self._note_unknown(link, unknown, now)
+        return heard
 
     def ping(self, link: Link, now: float) -> None:
         """Take a ping. Raises CutOffError as `hear` does."""
@@ -289,6 +298,15 @@ class Agents:
             return Heard(encode(Accepted(frame.wish)), matters=True)
         return _take_leave(agent, frame, now)
 
+    def _note_unknown(self, link: Link, unknown: Iterable[str], now: float) -> None:
+        """Count words that a newer agent has, and tell of each once."""
+        agent = self._holder(link)
+        for words in unknown:
+            self.unknown_words += 1
+            if agent is not None and words not in agent.unknown and len(agent.unknown) < MAX_UNKNOWN_TOLD:
+                agent.unknown.add(words)
+                agent.tell(f"says {words}, which this director does not know: it counts as ready", now)
+
     def _charge(self, link: Link, cost: float, now: float) -> _Agent:
         """Return the agent that speaks, when it may: it has said hello, and does not speak too often."""
         agent = self._holder(link)
@@ -302,9 +320,10 @@ class Agents:
     def _hello(self, link: Link, hello: Hello, now: float) -> Heard:
         if link.name is not None:
             raise CutOffError(Refusal.ORDER, "a second hello on one connection")
-        if hello.version != WIRE_VERSION:
+        if hello.version < WIRE_VERSION:  # a newer one only adds what may be passed over
             raise CutOffError(
-                Refusal.VERSION, f"it speaks version {hello.version} of the protocol, this director {WIRE_VERSION}"
+                Refusal.VERSION,
+                f"it speaks version {hello.version} of the protocol, this director {WIRE_VERSION} and newer ones",
             )
         if link.names is not None and hello.agent not in link.names:
             raise CutOffError(
@@ -415,10 +434,10 @@ _NOTHING = Heard()
 _LOOK = Heard(matters=True)
 
 
-def _decode(data: bytes) -> AgentFrame:
+def _decode(data: bytes, notice: Callable[[str], None]) -> AgentFrame:
     if len(data) > MAX_FRAME_BYTES:
         raise CutOffError(Refusal.SIZE, f"a frame of {len(data)} bytes, {MAX_FRAME_BYTES} are allowed")
     try:
-        return decode_agent_frame(data)
+        return decode_agent_frame(data, notice)
     except WireError as error:
         raise CutOffError(Refusal.GARBAGE, str(error)) from None

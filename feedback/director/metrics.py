@@ -211,6 +211,11 @@ def _agents(agents: Agents, now: float) -> Iterator[Metric]:
     yield GaugeMetricFamily("feedback_agents_connected", "Agents that are connected.", agents.connected())
     yield _total("feedback_agent_frames_total", "Frames that agents have sent.", agents.frames)
     yield _total("feedback_agent_reports_total", "Load reports that were taken.", agents.reports)
+    yield _total(
+        "feedback_agent_unknown_words_total",
+        "Words of newer agents that this director does not know, and takes for ready.",
+        agents.unknown_words,
+    )
     yield _counter(
         "feedback_agent_refusals_total",
         "Agents' connections that were refused or cut off.",

@@ -215,12 +215,65 @@ def test_a_second_hello_cuts_the_connection_off(host: Host) -> None:
     assert host.told[-1] == "agent rs1 from 10.2.0.11:4000 was cut off: a second hello on one connection"
 
 
-def test_another_version_of_the_protocol_is_refused(host: Host) -> None:
-    error = host.refused(host.link(), encode(Hello("rs1", version=9)))
+def test_a_version_that_there_has_never_been_is_refused(host: Host) -> None:
+    error = host.refused(host.link(), encode(Hello("rs1", version=0)))
     assert (error.refusal, str(error)) == (
         Refusal.VERSION,
-        "it speaks version 9 of the protocol, this director 1",
+        "it speaks version 0 of the protocol, this director 1 and newer ones",
     )
+
+
+def newer(frame: AgentFrame, **fields: object) -> bytes:
+    """Return what an agent of a later release may say."""
+    return msgspec.msgpack.encode({**msgspec.msgpack.decode(encode(frame)), "added": [1, {"a": None}], **fields})
+
+
+def test_a_newer_agent_is_welcome_with_its_version_and_fields(host: Host) -> None:
+    host.agents.hear(host.link(), newer(Hello("rs1"), version=2), host.now)
+    assert host.view().state is AgentState.CONNECTED
+
+
+def test_a_newer_agents_unknown_state_counts_as_ready_and_the_rest_of_its_report_counts(host: Host) -> None:
+    link = host.connect()
+    for number in range(1, 4):
+        report = newer(Report({"cpu": 0.5}, sequence=number), state="degraded", why="a disk is slow")
+        host.agents.hear(link, report, host.now)
+    assert (host.view().metrics, host.view().said.state) == ({"cpu": 0.5}, HostState.READY)
+    told = [line for line in host.told if "degraded" in line]
+    assert told == ['agent rs1 says state "degraded", which this director does not know: it counts as ready']
+    assert host.agents.unknown_words == 3
+
+
+def test_an_unknown_state_ends_one_that_was_known(host: Host) -> None:
+    link = host.connect()
+    host.say(link, Report({}, sequence=1, state=HostState.DOWN, why="gone"))
+    assert host.agents.hear(link, newer(Report({}, sequence=2), state="degraded"), host.now).matters
+    assert host.view().said.state is HostState.READY
+
+
+def test_a_newer_agents_unknown_wish_counts_as_ready_and_is_answered_so(host: Host) -> None:
+    link = host.link()
+    host.agents.hear(link, newer(Hello("rs1"), wish="rest"), host.now)
+    heard = host.agents.hear(link, newer(SetWish(Wish.DRAIN), wish="sleep"), host.now)
+    assert decode_director_frame(heard.answer) == Accepted(Wish.READY)
+    assert host.view().asks == "ready"
+    assert [line.split(",")[0] for line in host.told[1:]] == [
+        'agent rs1 says wish "rest"',
+        'agent rs1 says wish "sleep"',
+    ]
+
+
+def test_how_many_unknown_words_are_told_is_bounded(host: Host) -> None:
+    link = host.connect()
+    before = len(host.agents._agents["rs1"].unknown)
+    for number in range(1, 40):
+        host.agents.hear(link, newer(Report({}, sequence=number), state=f"s{number}"), host.now)
+    assert (before, len(host.agents._agents["rs1"].unknown), host.agents.unknown_words) == (0, 16, 39)
+
+
+def test_an_unknown_word_of_nobody_is_refused_with_its_frame(host: Host) -> None:
+    assert host.refused(host.link(), newer(Report({}), state="degraded")).refusal is Refusal.ORDER
+    assert host.agents.unknown_words == 0
 
 
 def test_garbage_cuts_off_and_is_counted(host: Host) -> None:
@@ -410,7 +463,7 @@ def test_a_flood_of_refusals_is_counted_whole_and_told_in_part(host: Host) -> No
 names = st.sampled_from(["rs1", "rs2", "mallory"])
 frames = st.one_of(
     st.builds(
-        Hello, names, version=st.sampled_from([1, 1, 1, 2]), wish=st.sampled_from(Wish), interval_seconds=st.just(1.0)
+        Hello, names, version=st.sampled_from([1, 1, 2, 0]), wish=st.sampled_from(Wish), interval_seconds=st.just(1.0)
     ),
     st.builds(Report, st.dictionaries(st.sampled_from(["cpu", "memory"]), st.floats(0, 2))),
     st.builds(SetWish, st.sampled_from(Wish)),

@@ -142,6 +142,7 @@ def test_agents_are_counted_with_what_was_refused_of_them() -> None:
     assert scrape.value("feedback_agent_metric_ratio", agent="rs1", metric="cpu") == 0.5
     assert scrape.value("feedback_agent_frames_total") == 4
     assert scrape.value("feedback_agent_reports_total") == 2
+    assert scrape.value("feedback_agent_unknown_words_total") == 0
     assert scrape.value("feedback_agent_refusals_total", reason=Refusal.GARBAGE) == 1
 
 

@@ -62,6 +62,16 @@ def test_what_a_later_release_may_add_is_ignored(release: str, name: str, data: 
     assert decode(name, msgspec.msgpack.encode(later)) == decode(name, data)
 
 
+@pytest.mark.parametrize(("release", "name", "data"), FRAMES, ids=[f"{release} {name}" for release, name, _ in FRAMES])
+def test_a_word_that_a_later_release_may_add_counts_as_ready(release: str, name: str, data: bytes) -> None:
+    assert release
+    fields = msgspec.msgpack.decode(data)
+    later = {**fields, **{field: "later" for field in ("state", "wish") if field in fields}}
+    ready = {**fields, **{field: "ready" for field in ("state", "wish") if field in fields}}
+    if name not in FROM_DIRECTORS:  # what a director accepts, an agent has asked for
+        assert decode(name, msgspec.msgpack.encode(later)) == decode(name, msgspec.msgpack.encode(ready))
+
+
 def test_every_frame_there_is_has_been_recorded() -> None:
     newest = RECORDED[max(RECORDED)]
     assert newest.keys() == FROM_AGENTS.keys() | FROM_DIRECTORS.keys()

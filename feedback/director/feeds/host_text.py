@@ -10,7 +10,7 @@ import msgspec
 from feedback.director.feeds.feed import busy_ratio
 from feedback.errors import CheckFailed, Reason
 from feedback.perfdata import PerfdataError, parse_output
-from feedback.report import MAX_METRICS, Report, failure_line, is_name, is_ratio
+from feedback.report import MAX_METRICS, Report, failure_line, is_name, is_ratio, known_words
 
 COMMAND = (
     "grep ^cpu /proc/stat; cat /proc/meminfo /proc/loadavg; "
@@ -68,7 +68,7 @@ def _read_report(printed: bytes) -> Report:
     """Read what `feedback agent --once` prints; of a foreign object, its `metrics`."""
     try:
         document: dict[str, Any] = msgspec.json.decode(printed, type=dict[str, Any])
-        report = msgspec.convert({**document, "type": "report"}, Report, strict=True)
+        report = msgspec.convert({**known_words(document)[0], "type": "report"}, Report, strict=True)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise CheckFailed(Reason.CONTENT, f"the command printed no report: {error}") from None
     if len(report.metrics) > MAX_METRICS or len(report.failures) > MAX_METRICS:

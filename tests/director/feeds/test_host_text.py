@@ -72,6 +72,8 @@ def test_what_the_agent_prints_once_is_its_report() -> None:
     report = Report({"cpu": 0.5}, {"disk": "gone"}, state=HostState.DOWN, why="full")
     assert read(printed, Reading(), 1.0, None, ALL)[0] == report
     assert read(b'{"metrics": {"jobs": 1}}', Reading(), 1.0, None, ALL)[0] == Report({"jobs": 1.0})
+    newer = b'{"type": "report", "metrics": {"cpu": 0.5}, "state": "degraded", "why": "slow"}'
+    assert read(newer, Reading(), 1.0, None, ALL)[0] == Report({"cpu": 0.5}, why="slow")
 
 
 @pytest.mark.parametrize(
