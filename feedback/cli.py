@@ -64,19 +64,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
     words = _join(list(sys.argv[1:] if argv is None else argv))
     name = next((word for word in words if not word.startswith("-")), "")
-    command = COMMANDS.get(name, Command("", ""))
     try:
-        return _run(name, command, words)
-    except ConfigError as error:
-        return _say(str(error), command.usage_status)
-    except FeedbackError as error:
-        return _say(f"feedback {name}: {error}", command.failed_status)
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:
-        return _close_output()
-    except Exception as error:  # noqa: BLE001 - nobody but the developer is helped by a traceback
-        return _explain(name, error, command.failed_status, debug="--debug" in words)
+        return _run(name, COMMANDS.get(name, Command("", "")), words)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - nobody but the developer is helped by a traceback
+        return explain(error, name, debug="--debug" in words)
+
+
+def explain(error: BaseException, name: str, *, debug: bool = False) -> int:
+    """Say in words what has ended a command, and return its exit status."""
+    command = COMMANDS.get(name, Command("", ""))
+    match error:
+        case ConfigError():
+            return _say(str(error), command.usage_status)
+        case FeedbackError():
+            return _say(f"feedback {name}: {error}", command.failed_status)
+        case KeyboardInterrupt():
+            return INTERRUPTED
+        case BrokenPipeError():
+            return _close_output()
+        case _:
+            return _explain(name, error, command.failed_status, debug=debug)
 
 
 def _join(words: list[str]) -> list[str]:
@@ -129,7 +136,7 @@ def _say(sentence: str, status: int) -> int:
     return status
 
 
-def _explain(name: str, error: Exception, status: int, *, debug: bool) -> int:
+def _explain(name: str, error: BaseException, status: int, *, debug: bool) -> int:
     if sentence := extras.lacking(error):
         return _say(f"feedback {name} {sentence}", status)
     if debug or os.environ.get(DEBUG_VARIABLE, "0") not in {"", "0"}:

@@ -10,7 +10,7 @@ A plugin is one class. Its annotated fields are its options, typed and documente
 The class becomes a keyword-only dataclass; `feedback.options` reads its fields from a configuration.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, dataclass_transform
 
 from feedback.errors import PluginError
@@ -30,6 +30,11 @@ class Plugin:
     replaceable: ClassVar[bool] = False
     home: ClassVar[str]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let pickle take a plugin as what it was made of: its class and its options."""
+        options = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        return _make, (type(self), options)
+
     def __init_subclass__(cls, *, name: str = "", **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
         dataclass(kw_only=True, eq=True, unsafe_hash=False)(cls)
@@ -47,6 +52,10 @@ class Plugin:
                 f'"{name}" is defined twice: by {other.__module__}.{other.__qualname__} '
                 f"and by {cls.__module__}.{cls.__qualname__}"
             )
+
+
+def _make(kind: type[Plugin], options: dict[str, Any]) -> Plugin:
+    return kind(**options)
 
 
 def _is_the_same(one: type, other: type) -> bool:

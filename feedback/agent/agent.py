@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import random
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -42,9 +41,8 @@ class Agent:
         self._notifier = notifier or Notifier()
         self._wish_path = None if config.control is None else wish_path(config.control)
         hello = Hello(config.name, wish=load_wish(self._wish_path), interval_seconds=config.interval_seconds)
-        draw = random.Random().random  # noqa: S311 - jitter, not a secret
         secure = None if config.tls is None else Secure(config.tls)
-        self._links = [_link(url, hello, config, connect, draw, secure=secure) for url in config.directors]
+        self._links = [_link(url, hello, config, connect, secure=secure) for url in config.directors]
         self._wish = hello.wish
         self._report = Report(metrics={})
         self._collector = Collector(config.metrics.values(), config.interval_seconds, self._publish, config.watches)
@@ -134,7 +132,6 @@ def _link(
     hello: Hello,
     config: AgentConfig,
     connect: Connect,
-    draw: Callable[[], float],
     *,
     secure: Secure | None,
 ) -> Link:
@@ -142,6 +139,11 @@ def _link(
     if secure is None or not url.secure:
         return Link(director, hello, partial(connect, url, config.token), draw)
     return Link(director, hello, partial(connect, url, config.token, secure), draw, secure.renew)
+
+
+def draw() -> float:
+    """Return a random number from 0 to 1, without `random` and its tables in memory."""
+    return int.from_bytes(os.urandom(4), "big") / 2**32
 
 
 async def run_agent(config: AgentConfig) -> None:

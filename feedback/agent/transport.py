@@ -24,7 +24,7 @@ PING_SECONDS = 5.0
 LIVED_SECONDS = 5.0
 """A connection that lasted this long was a good one: the waits begin from the shortest again."""
 
-SOON_SECONDS = 0.5
+SOON_SECONDS = 0.95
 """A director that is to be asked this soon is asked with the report: one wake-up costs less than two."""
 
 ACCEPT_TIMEOUT_SECONDS = 3.0

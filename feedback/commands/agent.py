@@ -12,6 +12,7 @@ import msgspec
 from feedback.agent.config import AgentConfig
 from feedback.agent.config_file import load_agent_config, source_config
 from feedback.agent.without_tls import import_asyncio_without_tls
+from feedback.commands.agent_start import hand_over, run_until_told
 from feedback.errors import ConfigError, FeedbackError
 from feedback.logs import configure_logging
 from feedback.report import Wish
@@ -57,6 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="ask the directors, through the running agent, to send this host no new connections",
     )
     action.add_argument("--ready", dest="wish", action="store_const", const=Wish.READY, help="take a --drain back")
+    parser.add_argument("--hand-over", type=int, help=argparse.SUPPRESS)  # see feedback.commands.agent_start
     parser.add_argument("--director", metavar="URL", help="enroll: where the director is, like https://lvs1:8600")
     parser.add_argument("--token", help="enroll: what `feedback pki enroll` has printed; - reads it from the input")
     parser.add_argument(
@@ -71,10 +73,12 @@ def run(arguments: argparse.Namespace) -> int:
     config = _config(arguments)
     if arguments.wish is not None:
         return _ask(config, arguments.wish)
-    configure_logging("warning" if arguments.once else "info")
-    if config.tls is None:
-        import_asyncio_without_tls()
-    _run(config, once=arguments.once)
+    if arguments.hand_over is not None:
+        hand_over(config, arguments.hand_over)
+    elif arguments.once:
+        _report_once(config)
+    else:
+        run_until_told(config)
     return 0
 
 
@@ -92,16 +96,16 @@ def _config(arguments: argparse.Namespace) -> AgentConfig:
     return source_config(name, words)
 
 
-def _run(config: AgentConfig, *, once: bool) -> None:
+def _report_once(config: AgentConfig) -> None:
+    configure_logging("warning")
+    if config.tls is None:
+        import_asyncio_without_tls()
     import asyncio
 
-    from feedback.agent.agent import report_once, run_agent
+    from feedback.agent.agent import report_once
 
-    if once:
-        report = asyncio.run(report_once(config))
-        sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
-    else:
-        asyncio.run(run_agent(config))
+    report = asyncio.run(report_once(config))
+    sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
 
 
 def _enrol(arguments: argparse.Namespace) -> int:

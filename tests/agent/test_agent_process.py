@@ -68,6 +68,10 @@ async def command(files: AgentFiles, *arguments: str) -> tuple[int, str, str]:
     return process.returncode, stdout.decode(), stderr.decode()
 
 
+def read_process(pid: int, name: str) -> str:
+    return Path(f"/proc/{pid}/task/{pid}/{name}").read_text()
+
+
 async def ended(process: asyncio.subprocess.Process) -> tuple[int, str]:
     """Wait until the agent has ended by itself; return its exit status and log."""
     async with asyncio.timeout(20):
@@ -93,10 +97,10 @@ async def test_an_agent_that_runs_has_nothing_of_what_reads_its_configuration(fi
         files.write(director.url)
         async with running(files) as process:
             await until(lambda: len(director.reports) >= 1, "a report")
-            libraries = Path(f"/proc/{process.pid}/maps").read_text()
-            assert "msgspec" in libraries
-            assert "yaml" not in libraries
-            assert not Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(), "its child has ended"
+            libraries, children = read_process(process.pid, "maps"), read_process(process.pid, "children")
+        assert "msgspec" in libraries
+        assert "yaml" not in libraries
+        assert not children, "the one that has read it is gone"
 
 
 async def test_a_configuration_that_is_wrong_is_said_once_and_nothing_runs(files: AgentFiles) -> None:

@@ -1,0 +1,72 @@
+"""Runs an agent for weeks without what reading its configuration takes: 3 MB, of which Python gives nothing back.
+
+A child reads the file, forked before anything is imported for that, and hands over what it has read through a pipe.
+What is wrong with the file the child says itself, as a `feedback agent` does that reads for itself.
+"""
+
+# ruff: noqa: PLC0415 - what runs for weeks imports what it runs: see feedback.agent.without_tls
+
+import contextlib
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from feedback.agent.config import AgentConfig
+
+
+def start(path: str) -> int:
+    """Run the agent of a configuration until SIGTERM. Return the exit status."""
+    try:
+        data, status = _read_in_child(["agent", "--config", path])
+        if data:
+            import pickle
+
+            run_until_told(pickle.loads(data))  # noqa: S301 - it comes from this program
+        elif status == 0:  # a plugin's options can't be handed over
+            from feedback.cli import main
+
+            return main(["agent", "--config", path])
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - it is said in words
+        from feedback.cli import explain
+
+        return explain(error, "agent")
+    return status
+
+
+def run_until_told(config: "AgentConfig") -> None:
+    """Run the agent until SIGTERM or SIGINT."""
+    from feedback.agent.without_tls import import_asyncio_without_tls
+    from feedback.logs import configure_logging
+
+    configure_logging("info")
+    if config.tls is None:
+        import_asyncio_without_tls()
+    import asyncio
+
+    from feedback.agent.agent import run_agent
+
+    asyncio.run(run_agent(config))
+
+
+def hand_over(config: "AgentConfig", descriptor: int) -> None:
+    """Write a configuration to a pipe; nothing where a part of it is no value."""
+    import pickle
+
+    with os.fdopen(descriptor, "wb") as pipe, contextlib.suppress(AttributeError, TypeError, pickle.PicklingError):
+        pipe.write(pickle.dumps(config))
+
+
+def _read_in_child(words: list[str]) -> tuple[bytes, int]:
+    """Return what the command hands over in a child, and the child's exit status."""
+    readable, writable = os.pipe()
+    child = os.fork()
+    if child == 0:
+        from feedback.cli import main
+
+        os.close(readable)
+        sys.exit(main([*words, "--hand-over", str(writable)]))
+    os.close(writable)
+    with os.fdopen(readable, "rb") as pipe:
+        data = pipe.read()
+    return data, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
