@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 HEADINGS = ("destination", "address", "health", "admin", "weight", "base", "load", "active", "inactive", "agent", "why")
 NUMBERS = frozenset({"weight", "base", "load", "active", "inactive"})
+MAX_FAILURES = 3
 LEAST_COLUMNS = 110
 """In fewer, a table would cut what it can't wrap; plain lines go on in the next one."""
 COLOURS = {
@@ -60,6 +61,8 @@ def headline(service: ServiceView) -> str:
         parts.append(f"fallback {service.fallback} {'SERVES' if service.fallback_in_table else 'stands by'}")
     if service.overflow is not None:
         parts.append(f"overflow {service.overflow} {'SERVES' if service.overflow_in_table else 'stands by'}")
+    if service.policy_failure:
+        parts.append(f"POLICY: {service.policy_failure}")
     if service.overloaded:
         parts.append("OVERLOADED")
     return one_line(f"{service.name}: {', '.join(parts)}")
@@ -78,9 +81,15 @@ def row(seen: DestinationView) -> tuple[str, ...]:
         str(seen.active_connections),
         str(seen.inactive_connections),
         seen.agent,
-        seen.why,
+        "; ".join([seen.why, *_failures(seen)]),
     )
     return tuple(map(one_line, cells))
+
+
+def _failures(seen: DestinationView) -> list[str]:
+    """Return what its agent can't read, in words; not all of it where that is much."""
+    words = [f"can't read {name}: {why}" for name, why in sorted(seen.failures.items())]
+    return words if len(words) <= MAX_FAILURES else [*words[:MAX_FAILURES], f"and {len(words) - MAX_FAILURES} more"]
 
 
 def as_text(service: ServiceView) -> str:

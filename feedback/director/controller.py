@@ -13,6 +13,7 @@ from feedback.director.config import ServiceConfig, WeightsConfig
 from feedback.director.desired import Asks, DesiredService, MemberInput, decide, effective_weight, wants_weight
 from feedback.director.hints import Wish
 from feedback.director.relief import Relief
+from feedback.director.stepping import Stepper
 from feedback.director.weights import Member, Policy, make_policy
 from feedback.model import Admin, Counters, DestinationKey, Health, ServiceState
 
@@ -70,7 +71,7 @@ class ServiceController:
 
     def __init__(self, config: ServiceConfig, policy: Policy | None = None) -> None:
         self.config = config
-        self._policy = policy or _make_policy(config)
+        self.policy = Stepper(policy or _make_policy(config))
         self._memories: dict[str, _Memory] = {}
         self._stepped = -math.inf
         self._served: Mapping[str, int] = {}  # who is weighed, from which weight on
@@ -82,7 +83,7 @@ class ServiceController:
     def configure(self, config: ServiceConfig) -> None:
         """Go on with a changed configuration. All that is remembered stays, but for filters whose settings changed."""
         if (config.weights, config.scheduler) != (self.config.weights, self.config.scheduler):
-            self._policy = _make_policy(config)
+            self.policy = Stepper(_make_policy(config))
         self._memories = {name: kept for name, kept in self._memories.items() if name in config.destinations}
         self.config = config
         self._stepped = -math.inf  # a changed base weight is not to wait
@@ -176,7 +177,7 @@ class ServiceController:
         """Let the policy step, and remember its weights."""
         counters = observed.counters if observed is not None else {}
         members = {member.name: self._member(member, counters.get(member.key, Counters()), now) for member in serving}
-        for name, weight in self._policy.step(now, members).items():
+        for name, weight in self.policy.step(now, members).items():
             self._memories[name].weight = weight
         self._relief.weigh(now, self.config, members, self._left)
         self._stepped = now

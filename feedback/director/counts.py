@@ -14,13 +14,15 @@ class Counts:
 
     checks: finished checks by type and outcome (the prober's own counter, shared). operations: what was written to the
     table, by the operation's class name. refused: what the table refused, by operation and errno name. reads_failed:
-    reads of the table that raised. reloads: by result, `done` or `refused`.
+    reads of the table that raised. policy_failures: steps of a service's policy that came to nothing, by its name.
+    reloads: by result, `done` or `refused`.
     """
 
     def __init__(self, checks: Counter[tuple[str, str]] | None = None) -> None:
         self.checks: Counter[tuple[str, str]] = Counter() if checks is None else checks
         self.operations: Counter[str] = Counter()
         self.refused: Counter[tuple[str, str]] = Counter()
+        self.policy_failures: dict[str, int] = {}
         self.reads_failed = 0
         self.reloads: Counter[str] = Counter()
         self.tick_seconds = 0.0

@@ -5,6 +5,7 @@ event, a change by another hand and a reloaded module heal by themselves.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from errno import errorcode
@@ -37,6 +38,8 @@ from feedback.notify import Notifier
 from feedback.report import HostState
 from feedback.utilization import utilization
 
+log = logging.getLogger(__name__)
+
 TICK_SECONDS = 1.0
 
 
@@ -44,12 +47,14 @@ class Moment(msgspec.Struct, frozen=True):
     """What the newest tick knew and did: for each service by name, and the table as it is after it.
 
     It has the configuration of that tick: a reload is in force a moment before its first tick is over.
+    policy_failures: what policies do wrong, in words.
     """
 
     config: DirectorConfig
     known: Mapping[str, Mapping[str, Known]]
     desired: Mapping[str, DesiredService]
     table: TableState
+    policy_failures: Mapping[str, str] = {}
 
 
 class Director:
@@ -139,7 +144,13 @@ class Director:
         return Snapshot(
             director=moment.config.name,
             services=tuple(
-                view_service(service, moment.known[name], moment.desired[name], moment.table.get(service.key))
+                view_service(
+                    service,
+                    moment.known[name],
+                    moment.desired[name],
+                    moment.table.get(service.key),
+                    moment.policy_failures.get(name, ""),
+                )
                 for name, service in moment.config.services.items()
                 if name in moment.desired
             ),
@@ -257,10 +268,19 @@ class Director:
         except TableError as error:
             self._fail(str(error))
             return
-        self._moment = Moment(self.config, known, desired, table)
+        self._moment = Moment(self.config, known, desired, table, self._heed_policies())
         self._settle_state(table)
         self._trouble = ""
         self.counts.tick(time.perf_counter() - started)
+
+    def _heed_policies(self) -> dict[str, str]:
+        """Tell which policies fail, and return what they do wrong, by their services' names."""
+        policies = {name: controller.policy for name, controller in self._controllers.items()}
+        failing = {name: policy.failure for name, policy in policies.items() if policy.failure}
+        for name in self._story.tell_policies(failing):
+            log.error("bug in the policy of %s: %s", name, failing[name], exc_info=policies[name].error)
+        self.counts.policy_failures = {name: policy.failures for name, policy in policies.items()}
+        return failing
 
     async def _reconcile(self, desired: Mapping[str, DesiredService], observed: TableState, now: float) -> TableState:
         """Make the table what it should be. Return it as it is afterwards."""

@@ -187,6 +187,12 @@ def _totals(counts: Counts) -> Iterator[Metric]:
         ("operation", "errno"),
         counts.refused.items(),
     )
+    yield _counter(
+        "feedback_policy_failures_total",
+        "Steps of a service's weight policy that came to nothing: it raised, or returned no weights.",
+        ("service",),
+        _alone(counts.policy_failures),
+    )
     yield _total("feedback_table_read_failures_total", "Reads of the table that failed.", counts.reads_failed)
     yield _counter("feedback_reloads_total", "Reloads of the configuration.", ("result",), _alone(counts.reloads))
     yield _histogram(

@@ -23,7 +23,7 @@ class CheckView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DestinationView(msgspec.Struct, frozen=True, kw_only=True):
-    """One destination, and why it is as it is."""
+    """One destination, and why it is as it is. `failures` says in words which metrics its agent can't read."""
 
     name: str
     address: str
@@ -39,10 +39,14 @@ class DestinationView(msgspec.Struct, frozen=True, kw_only=True):
     inactive_connections: int
     checks: tuple[CheckView, ...]
     why: str
+    failures: Mapping[str, str] = {}
 
 
 class ServiceView(msgspec.Struct, frozen=True, kw_only=True):
-    """One virtual service. `fallback` and `overflow` are addresses where they are configured."""
+    """One virtual service. `fallback` and `overflow` are addresses where they are configured.
+
+    policy_failure: what its weight policy does wrong, in words; "" while it does well.
+    """
 
     name: str
     address: str
@@ -54,6 +58,7 @@ class ServiceView(msgspec.Struct, frozen=True, kw_only=True):
     overloaded: bool = False
     overflow: str | None = None
     overflow_in_table: bool = False
+    policy_failure: str = ""
     destinations: tuple[DestinationView, ...]
 
 

@@ -34,6 +34,7 @@ class Story:
         self._held: frozenset[tuple[str, str, str]] = frozenset()  # checks whose failures don't count
         self._panic: frozenset[str] = frozenset()
         self._overloaded: frozenset[str] = frozenset()
+        self._policies: dict[str, str] = {}  # whose policies fail, and how
         self._told: dict[str, str] = {}
 
     def tell_health(self, known: Mapping[str, Mapping[str, Known]]) -> None:
@@ -106,6 +107,16 @@ class Story:
         """Take notice that a trouble is over."""
         if self._told.pop(topic, None) is not None:
             self._events.record(topic, f"the trouble with the {topic} is over")
+
+    def tell_policies(self, failing: Mapping[str, str]) -> list[str]:
+        """Tell whose policies have begun to fail, in another way than before, or cease to. Return the first ones."""
+        begun = [name for name, words in failing.items() if self._policies.get(name) != words]
+        for name in begun:
+            self._events.record("policy", f"{name}: {failing[name]}", name)
+        for name in sorted(self._policies.keys() - failing.keys()):
+            self._events.record("policy", f"{name}: its policy gives weights again", name)
+        self._policies = dict(failing)
+        return begun
 
     def _tell_refusals(self, refusals: Sequence[Refusal]) -> None:
         """Tell what the table has refused. Without its service every destination is refused: that is one story."""

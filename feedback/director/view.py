@@ -27,7 +27,11 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def view_service(
-    config: ServiceConfig, known: Mapping[str, Known], desired: DesiredService, table: ServiceState | None
+    config: ServiceConfig,
+    known: Mapping[str, Known],
+    desired: DesiredService,
+    table: ServiceState | None,
+    policy_failure: str = "",
 ) -> ServiceView:
     """Return one service as it is shown. `table` is what the table has of it after the tick."""
     fallback, overflow = config.fallback, config.overflow
@@ -45,6 +49,7 @@ def view_service(
         and not (desired.fallback and overflow.key == fallback)
         and table is not None
         and overflow.key in table.destinations,
+        policy_failure=policy_failure,
         destinations=tuple(
             _view_destination(destination, known[name], desired.why[name], table)
             for name, destination in config.destinations.items()
@@ -99,6 +104,7 @@ def _view_destination(config: DestinationConfig, known: Known, why: str, table: 
         inactive_connections=counters.inactive_connections,
         checks=tuple(_view_check(name, check) for name, check in known.checks.items()),
         why=why,
+        failures=known.agent.failures,
     )
 
 

@@ -62,6 +62,22 @@ def test_a_headline_says_that_a_service_is_overloaded_and_when_its_overflow_serv
     assert headline(serving).endswith(", overflow 10.2.0.99:80 SERVES, OVERLOADED")
 
 
+def test_what_an_agent_can_not_read_is_told_in_its_words_up_to_three_of_them() -> None:
+    failing = make_destination("rs1", failures={"jobs": "KeyError: 'load'", "disk": "no answer within 2 s"})
+    *_, line = as_text(make_service("web", failing)).splitlines()
+    assert line.endswith("; can't read disk: no answer within 2 s; can't read jobs: KeyError: 'load'")
+    many = make_destination("rs1", failures={f"m{number}": "gone" for number in range(5)})
+    *_, line = as_text(make_service("web", many)).splitlines()
+    assert line.endswith("; can't read m0: gone; can't read m1: gone; can't read m2: gone; and 2 more")
+
+
+def test_a_policy_that_fails_is_told_in_the_headline() -> None:
+    service = make_service("web", policy_failure="the policy mine fails, and weights stay as they are: KeyError: 'rs1'")
+    assert headline(service).endswith(
+        "masquerade, POLICY: the policy mine fails, and weights stay as they are: KeyError: 'rs1'"
+    )
+
+
 def test_what_servers_say_can_not_drive_the_terminal() -> None:
     text = as_text(make_service("web", make_destination(why="content (\x1b[2J\nrm)")))
     assert text.splitlines()[-1].endswith(r"content (\x1b[2J\nrm)")

@@ -55,6 +55,7 @@ async def test_services_have_the_shape_that_users_rely_on(director: Served) -> N
                 "overloaded": False,
                 "overflow": None,
                 "overflow_in_table": False,
+                "policy_failure": "",
                 "destinations": [
                     {
                         "name": name,
@@ -81,6 +82,7 @@ async def test_services_have_the_shape_that_users_rely_on(director: Served) -> N
                             }
                         ],
                         "why": "up; weight 87 of base 100",
+                        "failures": {},
                     }
                     for name, address in (("rs1", "10.2.0.11:8080"), ("rs2", "10.2.0.12:8080"))
                 ],

@@ -28,9 +28,8 @@ class Watching(Policy):
 
 
 def watched(config: ServiceConfig | None = None) -> tuple[ServiceController, Watching]:
-    controller = ServiceController(config or service())
     policy = Watching()
-    controller._policy = policy
+    controller = ServiceController(config or service(), policy)
     return controller, policy
 
 
@@ -138,10 +137,10 @@ def test_one_that_a_reload_takes_away_is_forgotten() -> None:
 def test_a_changed_policy_is_made_anew_and_an_unchanged_one_goes_on() -> None:
     controller, policy = watched()
     controller.configure(service(destinations=destinations(1)))
-    assert controller._policy is policy
+    assert controller.policy.policy is policy
     controller.configure(service(weights=WeightsConfig(policy="equalize")))
-    assert controller._policy is not policy
-    assert controller._policy.name == "equalize"
+    assert controller.policy.policy is not policy
+    assert controller.policy.policy.name == "equalize"
 
 
 def test_connections_since_the_last_step_are_counted() -> None:
