@@ -53,6 +53,9 @@ def read_class(cls: type[T], node: Node, problems: Problems, beside: type | None
         if not partial or _option_of(error) in readable & _entries(node, problems).keys():
             add_own_words(error, values, node, problems)
         raise Refused from None
+    except Exception as error:  # noqa: BLE001 - a plugin's own code: what it raises must not end who reads of it
+        problems.add(node, f"has a bug: {cls.__name__} raises {type(error).__name__}: {error}")
+        raise Refused from None
     if partial and hasattr(cls, "__post_init__"):
         raise Refused
     return made
@@ -134,6 +137,8 @@ def _measure(unit: Unit, node: Node, problems: Problems) -> Any:
         return unit.parse(node.value)
     except ValueError as error:
         _refuse(node, str(error), problems)
+    except Exception as error:  # noqa: BLE001 - a plugin's own code, as above
+        _refuse(node, f"has a bug: the form of a {unit.form} raises {type(error).__name__}: {error}", problems)
 
 
 def _within(value: Any, meta: msgspec.Meta) -> bool:

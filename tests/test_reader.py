@@ -10,7 +10,7 @@ import pytest
 
 from feedback.config import parse_yaml
 from feedback.errors import ConfigError
-from feedback.options import Duration, Name, Port
+from feedback.options import Duration, Name, Port, Unit
 from feedback.reader import Refused, child, complete, read, read_class, read_part, read_plugin
 from feedback.registry import CHECKS
 from feedback.tree import Node, Problems
@@ -238,3 +238,24 @@ def test_an_option_may_be_called_by_a_word_of_the_language() -> None:
     assert value_of(Reserved, "{from: 3}").from_ == 3
     assert value_of(Reserved, "{}").from_ == 0
     assert wrong_with(Reserved, "{from_: 3}") == ["v.from_: unknown key; did you mean from?"]
+
+
+def test_a_bug_of_a_plugin_s_own_is_told_where_its_options_stand() -> None:
+    @dataclasses.dataclass(kw_only=True)
+    class Buggy:
+        size: int = 1
+        word: Annotated[str, Unit("word", lambda value: value.missing)] = ""
+
+        def __post_init__(self) -> None:
+            raise KeyError(self.size)
+
+    node, problems = parse_yaml("size: 3\n", "a.yaml")
+    with pytest.raises(Refused):
+        read_class(Buggy, node, problems)
+    node, more = parse_yaml("word: x\n", "a.yaml")
+    with pytest.raises(Refused):
+        read_class(Buggy, node, more)
+    assert problems.lines() == ("a.yaml:1: has a bug: Buggy raises KeyError: 3",)
+    assert more.lines()[0] == (
+        "a.yaml:1: word: has a bug: the form of a word raises AttributeError: 'str' object has no attribute 'missing'"
+    )
