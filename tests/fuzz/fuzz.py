@@ -22,7 +22,8 @@ import atheris
 with atheris.instrument_imports(include=["feedback"], exclude=["feedback.director", "feedback.engine"]):
     from feedback.errors import FeedbackError
     from tests.fuzz.babble import answer, example_checks
-    from tests.fuzz.parsers import PARSERS, Parser
+    from tests.fuzz.parser import Parser
+    from tests.fuzz.parsers import PARSERS
 
 MAX_BYTES = 4096
 SLOW_SECONDS = 10  # for one input: a finding, too

@@ -6,8 +6,6 @@ A parser returns a value or raises a FeedbackError, whatever the bytes. Anything
 import contextlib
 from collections.abc import Callable, Mapping
 
-import msgspec
-
 from feedback import orca, perfdata, report
 from feedback.agent import dbus, exposition, sockdiag
 from feedback.checks.codecs import (
@@ -52,14 +50,9 @@ from feedback.pki import authority
 from tests.checks import radius_server
 from tests.checks.certificates import NAMED
 from tests.checks.ocsp_responses import response, single
+from tests.fuzz.hosts import HOSTS
+from tests.fuzz.parser import Parser
 from tests.pki.authority_made import new_key, signing_request
-
-
-class Parser(msgspec.Struct, frozen=True):
-    """A parser, and bytes to begin with."""
-
-    parse: Callable[[bytes], object]
-    seeds: tuple[bytes, ...] = ()
 
 
 def _http_answer(data: bytes) -> object:
@@ -187,6 +180,7 @@ def _rpc(read: Callable[[xdr.Reader], object], *seeds: bytes) -> Parser:
 
 
 PARSERS: Mapping[str, Parser] = {
+    **HOSTS,
     "agent frame": Parser(
         report.decode_agent_frame,
         (
