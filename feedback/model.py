@@ -4,7 +4,6 @@ Identity, wanted settings and statistics are separate values: a `ServiceKey` nev
 `VirtualService` is what one wants of it, `Counters` are what the kernel saw.
 """
 
-import ipaddress
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Self
@@ -79,6 +78,8 @@ class Endpoint(msgspec.Struct, frozen=True, order=True):
 
         Raises ValueError with a sentence that says what would be right.
         """
+        import ipaddress  # noqa: PLC0415 - an agent that reads no address needs none of it
+
         host, port_text = _split_endpoint(text)
         try:
             address = str(ipaddress.ip_address(host))

@@ -6,7 +6,6 @@ import logging
 import os
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from pathlib import Path
 
 import msgspec
 
@@ -47,7 +46,8 @@ def listening(path: str) -> Iterator[socket.socket]:
             raise FeedbackError(f"another agent is running: it answers at {path}")
         before = os.umask(0o177)  # no moment in which others may connect
         try:
-            Path(path).unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)  # noqa: PTH108 - pathlib costs the agent memory
             listener.bind(path)
         except OSError as error:
             raise FeedbackError(
@@ -60,7 +60,8 @@ def listening(path: str) -> Iterator[socket.socket]:
             listener.listen(8)
             yield listener
         finally:
-            Path(path).unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)  # noqa: PTH108
 
 
 async def serve(listener: socket.socket, obey: Callable[[Wish], Awaitable[Answer]]) -> None:

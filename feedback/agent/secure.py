@@ -5,7 +5,7 @@
 
 import contextlib
 import os
-from pathlib import Path
+import sys
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -68,14 +68,14 @@ class Secure:
             raise TlsError(f"{beside} can't be written: {error.strerror}") from None
         finally:
             with contextlib.suppress(OSError):
-                Path(beside).unlink()
+                os.unlink(beside)  # noqa: PTH108 - pathlib costs the agent memory
         return True
 
 
 def files_in(directory: str) -> TlsFiles:
     """Return the files as `feedback agent enroll` lays them down."""
-    place = Path(directory)
-    return TlsFiles(certificate=str(place / CERTIFICATE), key=str(place / KEY), ca=str(place / AUTHORITY), renews=True)
+    certificate, key, ca = (os.path.join(directory, name) for name in (CERTIFICATE, KEY, AUTHORITY))  # noqa: PTH118
+    return TlsFiles(certificate=certificate, key=key, ca=ca, renews=True)
 
 
 def make_context(files: TlsFiles) -> "ssl.SSLContext":
@@ -115,6 +115,8 @@ def write_file(path: str, data: bytes, *, mode: int) -> None:
 
 def tls_words(error: OSError) -> str | None:
     """Return what has gone wrong with TLS in a sentence that says what to do; None when it was something else."""
+    if sys.modules.get("ssl") is None:
+        return None
     import ssl  # noqa: PLC0415 - see above
 
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -134,6 +136,6 @@ def _verification(error: "ssl.SSLCertVerificationError") -> str:
 
 def _changed_at(path: str) -> int:
     try:
-        return Path(path).stat().st_mtime_ns
+        return os.stat(path).st_mtime_ns  # noqa: PTH116 - as above
     except OSError as error:
         raise TlsError(f"{path} can't be read: {error.strerror}: {ENROLL} makes it") from None

@@ -4,32 +4,35 @@ The file is there exactly while the wish is `drain`. It lies beside the control 
 and so a reboot, after which the host is ready again, clears it.
 """
 
+import contextlib
 import logging
-from pathlib import Path
+import os
 
 from feedback.report import Wish
 
 log = logging.getLogger(__name__)
 
 
-def wish_path(control: str) -> Path:
+def wish_path(control: str) -> str:
     """Return where the wish is kept for an agent whose control socket is `control`."""
-    return Path(f"{control}.drain")
+    return f"{control}.drain"
 
 
-def load_wish(path: Path | None) -> Wish:
+def load_wish(path: str | None) -> Wish:
     """Return the wish that was kept, READY without one."""
-    return Wish.DRAIN if path is not None and path.exists() else Wish.READY
+    kept = path is not None and os.path.exists(path)  # noqa: PTH110 - pathlib costs the agent memory
+    return Wish.DRAIN if kept else Wish.READY
 
 
-def keep_wish(path: Path | None, wish: Wish) -> None:
+def keep_wish(path: str | None, wish: Wish) -> None:
     """Keep `wish`. A disk that refuses is logged: the wish itself holds, until the agent ends."""
     if path is None:
         return
     try:
         if wish is Wish.DRAIN:
-            path.touch(mode=0o600)
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
         else:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)  # noqa: PTH108
     except OSError as error:
         log.warning('the wish will not outlive this agent wish=%s path=%s reason="%s"', wish, path, error.strerror)

@@ -138,3 +138,15 @@ def test_a_run_of_every_source_loads_nothing_of_the_directors(tmp_path: Path) ->
     assert "feedback.agent.transport" in modules
     assert HEAVY.isdisjoint(modules)
     assert not [name for name in modules if name.startswith("feedback.director")]
+
+
+def test_a_director_that_is_away_makes_nobody_load_openssl() -> None:
+    program = (
+        "import errno, sys\n"
+        "from feedback.agent.without_tls import import_without\n"
+        "import_without('asyncio', 'ssl')\n"
+        "from feedback.agent.connection import words_of\n"
+        "assert words_of(ConnectionRefusedError(errno.ECONNREFUSED, 'x')) == 'Connection refused'\n"
+        "sys.exit('ssl' in sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=50)

@@ -14,6 +14,9 @@ from feedback.agent.url import DirectorUrl, parse_director_url
         ("ws://[2001:db8::1]:8600/agent", DirectorUrl("2001:db8::1", 8600, "/agent"), "[2001:db8::1]:8600"),
         ("ws://lvs1.example:80", DirectorUrl("lvs1.example", 80, "/"), "lvs1.example:80"),
         ("wss://lvs1:8600/agent", DirectorUrl("lvs1", 8600, "/agent", secure=True), "lvs1:8600"),
+        ("WS://LVS1.Example:80", DirectorUrl("lvs1.example", 80, "/"), "lvs1.example:80"),
+        ("ws://lvs1:80?b=c", DirectorUrl("lvs1", 80, "/?b=c"), "lvs1:80"),
+        ("ws://[fe80::1%eth0]:80/agent", DirectorUrl("fe80::1%eth0", 80, "/agent"), "[fe80::1%eth0]:80"),
         ("ws://lvs1.example:80/a?b=c", DirectorUrl("lvs1.example", 80, "/a?b=c"), "lvs1.example:80"),
     ],
 )

@@ -8,16 +8,16 @@ from feedback.report import Wish
 
 
 def test_the_wish_lies_beside_the_control_socket() -> None:
-    assert wish_path("/run/feedback/agent.sock") == Path("/run/feedback/agent.sock.drain")
+    assert wish_path("/run/feedback/agent.sock") == "/run/feedback/agent.sock.drain"
 
 
 def test_a_drain_is_kept_until_it_is_taken_back(tmp_path: Path) -> None:
-    path = tmp_path / "wish"
+    path = str(tmp_path / "wish")
     assert load_wish(path) is Wish.READY
     keep_wish(path, Wish.DRAIN)
     keep_wish(path, Wish.DRAIN)
     assert load_wish(path) is Wish.DRAIN
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(Path(path).stat().st_mode) == 0o600
     keep_wish(path, Wish.READY)
     keep_wish(path, Wish.READY)
     assert load_wish(path) is Wish.READY
@@ -29,6 +29,6 @@ def test_without_a_place_nothing_is_kept() -> None:
 
 
 def test_a_place_that_refuses_is_logged_and_no_more(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    keep_wish(tmp_path / "missing" / "wish", Wish.DRAIN)
+    keep_wish(str(tmp_path / "missing" / "wish"), Wish.DRAIN)
     assert "the wish will not outlive this agent wish=drain" in caplog.text
     assert "No such file or directory" in caplog.text
