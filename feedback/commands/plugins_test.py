@@ -14,6 +14,7 @@ from feedback.commands.columns import fill
 from feedback.commands.program_rules import Asked, Use, Verdict, is_good, use_of, verdicts
 from feedback.commands.program_trial import ENVIRONMENT, PATH, Trial, try_program
 from feedback.errors import ConfigError
+from feedback.registry import CHECKS, POLICIES, SOURCES
 
 RULE_COLUMNS = 16
 
@@ -82,13 +83,24 @@ def find_program(text: str) -> str:
     if path is None and (found := shutil.which(text, path=PATH)):
         path = Path(found)
     if path is None:
-        hint = f"; the one in this directory is ./{text}" if Path(text).exists() else ""
-        raise ConfigError(f'there is no program "{text}" in {PATH}{hint}')
+        raise ConfigError(f'there is no program "{text}" in {PATH}{_hint(text)}')
+    if (path / "pyproject.toml").exists():
+        raise ConfigError(f"{text} is a package and no program: its own test proves it, by pytest {text}")
     if path.is_dir():
         raise ConfigError(f"{text} is a directory; name the program in it")
     if not os.path.lexists(path):
         raise ConfigError(f"there is no program {text}")
     return str(path)
+
+
+def _hint(text: str) -> str:
+    """Return what else may have been meant."""
+    if Path(text).exists():
+        return f"; the one in this directory is ./{text}"
+    for registry in (CHECKS, SOURCES, POLICIES):
+        if text in registry.all():
+            return f"; the {registry.kind} {text} is no program: conform_{registry.kind} of feedback.testing proves it"
+    return ""
 
 
 def _try(command: Sequence[str], timeout_seconds: float) -> tuple[list[Trial], Trial | None]:

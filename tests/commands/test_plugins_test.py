@@ -151,6 +151,8 @@ def test_a_person_reads_a_line_for_each_rule_and_what_comes_of_it(
         (["nowhere"], 'there is no program "nowhere" in /usr/local/sbin:'),
         (["my_plugin"], "; the one in this directory is ./my_plugin"),
         (["."], 'there is no program "." in /usr'),
+        (["equalize"], "; the policy equalize is no program: conform_policy of feedback.testing proves it"),
+        (["./package"], "./package is a package and no program: its own test proves it, by pytest ./package"),
         (["./"], "./ is a directory; name the program in it"),
         ([""], 'there is no program "" in /usr'),
         ([], "the following arguments are required: PROGRAM"),
@@ -167,6 +169,8 @@ def test_wrong_usage_is_told_in_a_sentence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     script(tmp_path, "echo OK")
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "pyproject.toml").touch()
     monkeypatch.chdir(tmp_path)
     try:
         status: object = main(["plugins", "test", *words])
