@@ -86,7 +86,8 @@ def _config(arguments: argparse.Namespace) -> AgentConfig:
     """Return what the file says, or an agent of the one source that is to be tried."""
     if arguments.source is None:
         if arguments.config is None:
-            raise ConfigError("feedback agent needs --config FILE, the agent's configuration")
+            instead = "; or --source NAME, to try one source" if arguments.once else ""
+            raise ConfigError(f"feedback agent needs --config FILE, the agent's configuration{instead}")
         return load_agent_config(arguments.config)
     if arguments.config is not None:
         raise ConfigError("feedback agent takes --config FILE or --source NAME, not both")

@@ -129,6 +129,7 @@ def test_a_source_that_fails_is_a_failure_in_words_and_no_failed_command(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (("--once",), "feedback agent needs --config FILE, the agent's configuration; or --source NAME, to try one"),
         (("--source", "cpu"), "feedback agent tries a --source once: add --once; what runs for long needs --config"),
         (("--source", "cpu", "--drain"), "feedback agent tries a --source once"),
         (
