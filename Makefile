@@ -63,8 +63,10 @@ bench: $(VENV)/ready ## what checks, reports, the table, events and the agent co
 	$(BIN)/python bench/agent.py
 	$(BIN)/python bench/events.py
 
-bench-weights: $(VENV)/ready ## bars of the weight policies, in virtual time; a part: make bench-weights ARGS="--quick cluster"
+bench-weights: $(VENV)/ready ## bars of the weight policies in virtual time, then a real kernel; some bars alone: ARGS="--quick cluster"
 	$(BIN)/python bench/weights.py $(ARGS)
+	$(if $(ARGS),,@.ci/packages $(LAB))
+	$(if $(ARGS),,$(BIN)/python bench/weights_lab.py)
 
 fuzz: $(VENV)/ready ## look for bytes that break a parser or a check; options: make fuzz ARGS="--seconds 600 dns"
 	@PYTHONPATH=. $(BIN)/python tests/fuzz/fuzz.py $(ARGS)

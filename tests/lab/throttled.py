@@ -1,8 +1,6 @@
 """Servers that can do just so much, and clients that come whatever the servers do: what weights are judged by.
 
-    with inside("rs1"):
-        server = ThrottledServer(8080, speed=4.0)
-    with Arrivals(Endpoint(VIP, 80), per_second=30.0, seed="1") as clients:
+    with ThrottledServer("rs1", 8080, speed=4.0) as server, Arrivals(WEB, per_second=30.0, seed="1") as clients:
         before = server.busy_seconds()
         ...
         share = (server.busy_seconds() - before) / seconds
@@ -35,19 +33,33 @@ class ThrottledServer:
     """An HTTP server that works at one request after the other; those that come meanwhile wait in line.
 
     `/load` is answered at once, with a load report as http_json reads it: the share of the time since the last such
-    question that it has worked. `/alive` is answered at once too, and is no work. It ends with the process.
+    question that it has worked. `/alive` is answered at once too, and is no work. A context manager: at its end nobody
+    who waits gets an answer any more.
     """
 
-    def __init__(self, port: int, speed: float) -> None:
+    def __init__(self, host: str, port: int, speed: float) -> None:
         self._service_seconds = SERVICE_SECONDS / speed
-        self._line: queue.SimpleQueue[socket.socket] = queue.SimpleQueue()
+        self._line: queue.SimpleQueue[socket.socket | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._worked_seconds = 0.0
         self._began: float | None = None
         self._asked = (time.monotonic(), 0.0)
-        self._listener = socket.create_server(("", port), backlog=BACKLOG)
-        for part in (self._accept, self._work):
-            threading.Thread(target=part, daemon=True).start()
+        self._stopping = False
+        with inside(host):
+            self._listener = socket.create_server(("", port), backlog=BACKLOG)
+        self._threads = [threading.Thread(target=part, daemon=True) for part in (self._accept, self._work)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping = True
+        self._listener.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        self._listener.close()
 
     def busy_seconds(self) -> float:
         """Return how long it has worked since its start."""
@@ -57,14 +69,24 @@ class ThrottledServer:
 
     def _accept(self) -> None:
         while True:
-            connection, _ = self._listener.accept()
-            request = connection.recv(MOST_BYTES)
-            if request.startswith(b"GET /load "):
-                answer(connection, json.dumps({"application_utilization": self._share()}))
-            elif request.startswith(b"GET /alive "):
-                answer(connection, "alive")
-            else:
-                self._line.put(connection)
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                if not self._stopping:
+                    raise
+                break
+            with contextlib.suppress(OSError):  # a client that has gone is no matter
+                self._take(connection)
+        self._line.put(None)
+
+    def _take(self, connection: socket.socket) -> None:
+        request = connection.recv(MOST_BYTES)
+        if request.startswith(b"GET /load "):
+            answer(connection, json.dumps({"application_utilization": self._share()}))
+        elif request.startswith(b"GET /alive "):
+            answer(connection, "alive")
+        else:
+            self._line.put(connection)
 
     def _share(self) -> float:
         before, worked_before = self._asked
@@ -72,21 +94,21 @@ class ThrottledServer:
         return (worked - worked_before) / (now - before)
 
     def _work(self) -> None:
-        while True:
-            connection = self._line.get()
+        while (connection := self._line.get()) and not self._stopping:
             with self._lock:
                 self._began = began = time.monotonic()
             time.sleep(self._service_seconds)
-            answer(connection, "done")
+            with contextlib.suppress(OSError):
+                answer(connection, "done")
             with self._lock:
                 self._worked_seconds += time.monotonic() - began
                 self._began = None
 
 
 def answer(connection: socket.socket, body: str) -> None:
-    """Send an answer and close; a client that has gone is no matter."""
+    """Send an answer and close."""
     head = f"HTTP/1.0 200 OK\r\nContent-Length: {len(body)}\r\n\r\n"
-    with connection, contextlib.suppress(OSError):
+    with connection:
         connection.sendall((head + body).encode())
 
 

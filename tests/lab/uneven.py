@@ -17,7 +17,7 @@ from typing import Any, Self
 import msgspec
 
 from feedback.model import Endpoint, Forwarding
-from tests.lab.cluster import ADDRESSES, VIP, Cluster, inside, wait_until
+from tests.lab.cluster import ADDRESSES, VIP, Cluster, wait_until
 from tests.lab.directing import INSIDE, Director, agent, service, token_file
 from tests.lab.throttled import SERVICE_SECONDS, Arrivals, ThrottledServer
 
@@ -90,7 +90,9 @@ class Uneven:
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
             stack.enter_context(Cluster(Forwarding.MASQUERADE))
-            self._servers = {name: serve(port) for name, (_, port) in PORTS.items()}
+            for name, (_, port) in PORTS.items():
+                servers = {host: ThrottledServer(host, port, speed) for host, speed in SPEEDS.items()}
+                self._servers[name] = {host: stack.enter_context(server) for host, server in servers.items()}
             for one in self._agents:
                 stack.callback(one.destroy)
                 one.start()
@@ -171,12 +173,3 @@ def metrics(host: str) -> dict[str, Any]:
         name: {"source": "http_json", "url": f"http://{ADDRESSES[host][0]}:{port}/load"}
         for name, (_, port) in PORTS.items()
     }
-
-
-def serve(port: int) -> dict[str, ThrottledServer]:
-    """Start a server on each realserver."""
-    servers = {}
-    for host, speed in SPEEDS.items():
-        with inside(host):
-            servers[host] = ThrottledServer(port, speed)
-    return servers
