@@ -94,7 +94,7 @@ def fullest(descriptors: Iterable[Descriptors], whose: str) -> float:
 def parse_file_nr(data: bytes) -> float:
     """Return the share in use, from /proc/sys/fs/file-nr: allocated, free (always 0 since 2.6), and the maximum."""
     words = data.split()
-    if len(words) != 3 or words[2] == b"0":
+    if len(words) != 3 or not words[2].strip(b"0"):
         raise SourceError(f"{FILE_NR}: {data[:40]!r} where three numbers should be")
     return number(words[0], FILE_NR) / number(words[2], FILE_NR)
 

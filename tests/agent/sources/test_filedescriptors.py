@@ -30,7 +30,7 @@ def test_the_hosts_files_are_a_share_of_its_maximum() -> None:
     assert parse_file_nr(b"500\t0\t2000\n") == 0.25
 
 
-@pytest.mark.parametrize("data", [b"", b"1 0\n", b"1 0 0\n", b"a 0 9\n", b"1 0 b\n"])
+@pytest.mark.parametrize("data", [b"", b"1 0\n", b"1 0 0\n", b"1 0 00\n", b"a 0 9\n", b"1 0 b\n"])
 def test_what_is_not_file_nr_is_an_error(data: bytes) -> None:
     with pytest.raises(SourceError, match=r"^/proc/sys/fs/file-nr: "):
         parse_file_nr(data)
