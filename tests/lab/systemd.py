@@ -29,7 +29,7 @@ from tests.lab.cluster import COMMAND_TIMEOUT_SECONDS, run, wait_until
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "examples/systemd"
 SYSTEMD = "/lib/systemd/systemd"
-NEEDED_TARGETS = ("sysinit", "basic", "shutdown", "slices", "network-online")
+NEEDED_TARGETS = ("sysinit", "basic", "shutdown", "slices", "network-online", "sockets")
 HOME = Path("/opt/feedback")
 """Where the units look for the command: our interpreter and our code, where every user may read them."""
 
@@ -54,6 +54,32 @@ exec {SYSTEMD} --system --unit=basic.target --log-target=console --show-status=n
 """The lab's tests run in a chroot (init.sh), in which there are no user namespaces: this one is left."""
 
 
+BUS = Path("/etc/systemd/lab-bus.conf")
+BUS_CONFIG = """\
+<busconfig>
+  <type>system</type>
+  <listen>unix:path=/run/dbus/system_bus_socket</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow user="*"/>
+    <allow own="*"/>
+    <allow send_destination="*"/>
+    <allow receive_sender="*"/>
+  </policy>
+</busconfig>
+"""
+BUS_SOCKET = "[Socket]\nListenStream=/run/dbus/system_bus_socket\n"
+BUS_SERVICE = f"""\
+[Unit]
+Requires=dbus.socket
+[Service]
+Type=notify
+NotifyAccess=main
+ExecStart=/usr/bin/dbus-daemon --config-file={BUS} --address=systemd: --nofork --nopidfile --systemd-activation
+"""
+"""The bus on which systemd is asked for its units: to these two it connects by itself once they run."""
+
+
 class Systemd:
     """One systemd, and the files of its units. All is gone at its end, but for the user `feedback`."""
 
@@ -67,6 +93,9 @@ class Systemd:
             self._stack = stack
             self._install(stack)
             self._write_targets()
+            self.give_unit("dbus", BUS_SERVICE)
+            (self._units / "dbus.socket").write_text(BUS_SOCKET)
+            BUS.write_text(BUS_CONFIG)
             self._process = self._boot(stack)
             wait_until(lambda: bool(self._first()))
             wait_until(lambda: self.systemctl("is-system-running", check=False).strip() == "running")
