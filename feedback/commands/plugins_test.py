@@ -11,7 +11,7 @@ import msgspec
 
 from feedback.commands.arguments import duration
 from feedback.commands.columns import fill
-from feedback.commands.program_rules import Asked, Use, Verdict, is_good, use_of, verdicts
+from feedback.commands.program_rules import RULES, Asked, Use, Verdict, is_good, use_of, verdicts
 from feedback.commands.program_trial import ENVIRONMENT, PATH, Trial, try_program
 from feedback.errors import ConfigError
 from feedback.registry import CHECKS, POLICIES, SOURCES
@@ -24,25 +24,26 @@ USAGE = """\
   feedback plugins test --timeout 10s /usr/lib/nagios/plugins/check_disk -w 20%
 
 Options stand before the program; what follows it is the program's own. It is
-run twice, from / and with PATH alone in its environment, as a service is. Try
-it as the user who is to run it: sudo -u feedback feedback plugins test ...
+run twice, as the agent and the director run it. Try it as their user:
+sudo -u feedback feedback plugins test ...
 
-It must end in time with 0 (ok), 1 (warning), 2 (critical) or 3 (unknown), and
-print one line for people, behind which performance data may stand:
+It ends with 0 (ok), 1 (warning), 2 (critical) or 3 (unknown), and prints a line
+for people, behind which performance data may stand; or one number, and nothing
+else, to be a metric alone:
 
   OK - 12 wait | 'in box'=12;100;200;0;400 age=3.5s
 
-or, to be a metric and nothing else, one number. It gets no input, and leaves no
-process behind.
+A program
 
-Exit status: 0 it conforms, 1 it does not, 2 wrong usage.
 """
+
+STATUSES = "\nExit status: 0 it conforms, 1 it does not, 2 wrong usage."
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = USAGE
+    parser.epilog = USAGE + "".join(f"  {rule:<{RULE_COLUMNS}}{right}\n" for rule, right in RULES.items()) + STATUSES
     parser.add_argument(
         "--timeout", type=duration, default=2.0, metavar="TIME", help="how long it may take (default: 2s)"
     )

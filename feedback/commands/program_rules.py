@@ -1,7 +1,7 @@
 """What a program must keep to so that the check `exec` and the source `exec` can use it, judged by runs of it."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -16,6 +16,20 @@ from feedback.net import Completed
 from feedback.options import show_duration
 from feedback.perfdata import Performance
 from feedback.perfdata_grammar import FORM, faults, is_number, labels
+
+RULES: Mapping[str, str] = {
+    "runs": "can be started from / with nothing but PATH in its environment",
+    "environment": "needs nothing else of its author's directory and environment",
+    "ends": "ends within --timeout, and waits for no input",
+    "leaves nothing": "leaves no process behind, in its group or out of it",
+    "exit status": "ends with 0, 1, 2 or 3; with 0 where it prints one number",
+    "output": f"prints at most {OUTPUT_LIMIT_BYTES} bytes",
+    "first line": "says in its first line, in UTF-8, how things are",
+    "standard error": "prints nothing there, where it would be lost",
+    "value": f"prints {FORM}, or one number",
+    "metric": "has the value that --limit or --label ask for",
+    "same again": "prints the same labels and units a second time",
+}
 
 STATUSES = {0: "0, ok", 1: "1, a warning", 2: "2, critical", 3: "3, unknown"}
 SHELL_STATUSES = {

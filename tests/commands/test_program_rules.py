@@ -3,7 +3,7 @@
 import pytest
 
 from feedback.agent.process import Finished
-from feedback.commands.program_rules import Asked, Verdict, is_good, use_of, verdicts
+from feedback.commands.program_rules import RULES, Asked, Verdict, is_good, use_of, verdicts
 from feedback.commands.program_trial import Trial
 from feedback.model import Outcome
 
@@ -16,7 +16,9 @@ def trial(stdout: bytes = GOOD, stderr: bytes = b"", status: int = 0) -> Trial:
 
 
 def wrong(*trials: Trial, own: Trial | None = None, asked: Asked = ASKED) -> dict[str, str]:
-    return {verdict.rule: verdict.detail for verdict in verdicts(trials, own, asked) if not verdict.ok}
+    judged = verdicts(trials, own, asked)
+    assert {verdict.rule for verdict in judged} <= RULES.keys()
+    return {verdict.rule: verdict.detail for verdict in judged if not verdict.ok}
 
 
 def test_a_program_that_keeps_to_all_rules_is_told_what_was_seen() -> None:
@@ -213,3 +215,14 @@ def test_a_run_is_good_when_it_has_something_to_say() -> None:
     assert not is_good(trial(b"\n", status=1))
     assert not is_good(trial(status=-9))
     assert not is_good(Trial(seconds=2.0))
+
+
+def test_every_rule_can_be_broken() -> None:
+    bad = trial(b"\xff | a=1 a=2" + b" " * 9000, b"oh", status=9)
+    hangs = Trial(seconds=2.0, left=("sleep",), escaped=("sleep",))
+    broken = {
+        *wrong(bad, trial(), own=trial(), asked=Asked(timeout_seconds=2.0, label="x")),
+        *wrong(hangs),
+        *wrong(Trial(fault="can't run x: Exec format error")),
+    }
+    assert broken == RULES.keys()
