@@ -22,7 +22,7 @@ HEAD = """\
 
 One page for each check, made from the code by `make reference`; `feedback plugins NAME` prints the same in a terminal.
 Every check also has the [options that all checks have](common.md). To write one's own takes
-[ten minutes](../checks.md). What an agent measures has [pages of its own](sources/index.md).
+[ten minutes](../plugins.md). What an agent measures has [pages of its own](sources/index.md).
 
 | check | |
 |---|---|

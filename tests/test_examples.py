@@ -20,5 +20,5 @@ def test_an_example_passes_its_own_tests(project: str) -> None:
 
 
 def test_the_example_check_is_as_short_as_promised() -> None:
-    lines = (EXAMPLES / "gearman_check" / "gearman_check.py").read_text().splitlines()
+    lines = (EXAMPLES / "gearman" / "gearman_check.py").read_text().splitlines()
     assert len(lines) < 60

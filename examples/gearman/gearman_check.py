@@ -9,7 +9,12 @@ from feedback.net import Net, Target
 
 
 class GearmanCheck(Check, name="gearman"):
-    """Pass when the server answers `version`."""
+    """Pass when the server answers `version`.
+
+    Example:
+
+        - gearman: {min_version: 1.1.18}
+    """
 
     min_version: Annotated[str | None, "oldest version that passes, like 1.1.18"] = None
 
