@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from feedback.commands import program_rules
 from feedback.errors import Reason
 from feedback.net import Datagrams, Net, Stream
 from feedback.testing import checks, conform_source, plugins, policies, sources
@@ -73,6 +74,11 @@ def test_the_page_has_no_rule_that_is_gone() -> None:
     known = {**plugins.RULES, **checks.RULES, **sources.RULES, **policies.RULES}
     listed = re.findall(r"\| rule \| a plugin \|\n\|---\|---\|\n((?:\|.*\n)+)", PAGE)
     assert {rule for table in listed for rule in re.findall(r"^\| `([\w ]+)`", table, re.MULTILINE)} == known.keys()
+
+
+def test_the_page_has_every_rule_that_programs_are_judged_by_and_no_other() -> None:
+    (table,) = re.findall(r"\| rule \| a program \|\n\|---\|---\|\n((?:\|.*\n)+)", PAGE)
+    assert table == "".join(f"| `{rule}` | {right} |\n" for rule, right in program_rules.RULES.items())
 
 
 def test_the_page_of_checks_names_every_reason() -> None:
