@@ -123,7 +123,7 @@ class Collector:
         """Sample those whose sample before has ended. Return whether one of them needs a task for it."""
         waits = False
         for gauge in gauges:
-            if gauge.task is None:
+            if gauge.task is None and not gauge.rests(now):
                 reading = gauge.look(now)
                 if reading is None:
                     gauge.task = self._group.create_task(self._ask(gauge), name=f"sample {gauge.metric.name}")

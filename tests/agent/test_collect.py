@@ -379,3 +379,32 @@ def test_once_looks_at_what_is_watched_and_lets_go_of_it() -> None:
     assert run_virtual(main()).failures == {"watches.http": "no netlink"}
     assert isinstance(config.watch, ScriptedWatch)
     assert config.watch.closed
+
+
+@pytest.mark.parametrize(
+    ("source", "timeout"),
+    [
+        (ScriptedSource(answer=lambda _: KeyError("load")), 1.0),
+        (ScriptedSource(answer=lambda _: "0.5"), 1.0),
+        (ScriptedSource(takes_seconds=1e9), 0.25),
+    ],
+)
+def test_a_source_that_has_a_bug_or_never_answers_is_asked_less_and_less_often(
+    source: ScriptedSource, timeout: float
+) -> None:
+    reports = collect(metric("jobs", source, timeout=timeout), seconds=100)
+    assert source.started_at == pytest.approx([0, 1, 3, 7, 15, 31, 61, 91], abs=0.25)
+    assert all(report.failures.keys() == {"jobs"} for _, report in reports[1:])
+
+
+def test_a_source_that_says_why_it_can_not_measure_is_asked_at_every_interval() -> None:
+    source = ScriptedSource(answer=lambda number: 0.5 if number == 9 else SourceError("the disk is gone"))
+    reports = collect(metric("jobs", source), seconds=8.5)
+    assert len(source.started_at) == 9
+    assert reports[-1][1].metrics == {"jobs": 0.5}
+
+
+def test_a_source_that_does_well_again_is_forgiven() -> None:
+    source = ScriptedSource(answer=lambda number: KeyError("load") if number in {1, 2, 3, 5} else 0.5)
+    collect(metric("jobs", source), seconds=10.5)
+    assert source.started_at == [0, 1, 3, 7, 8, 9, 10]
