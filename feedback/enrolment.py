@@ -9,6 +9,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 
 import msgspec
 
@@ -19,10 +20,11 @@ SECRET_BYTES = 16
 MAX_PEM_BYTES = 16 * 1024
 
 _PREFIX = "fb1."
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]*)-----END CERTIFICATE-----")
 
 
 class Token(msgspec.Struct, frozen=True):
-    """Good once: the SHA-256 of the authority's certificate (DER), and the secret."""
+    """Good once: the SHA-256 of the authority's certificate (DER), or of all that are trusted, and the secret."""
 
     fingerprint: bytes
     secret: bytes
@@ -52,6 +54,14 @@ class EnrolAnswer(msgspec.Struct, frozen=True):
 def fingerprint(certificate: bytes) -> bytes:
     """Return the SHA-256 of a certificate (DER)."""
     return hashlib.sha256(certificate).digest()
+
+
+def certificates_in(pem: str) -> bytes:
+    """Return the certificates of a PEM file, one (DER) after the other. Raises ValueError where there is none."""
+    found = _CERTIFICATE.findall(pem)
+    if not found:
+        raise ValueError("there is no certificate")
+    return b"".join(base64.b64decode("".join(text.split()), validate=True) for text in found)
 
 
 def parse_token(text: str) -> Token:

@@ -84,9 +84,13 @@ class Accepted(msgspec.Struct, frozen=True, tag="accepted"):
 
 
 class Renewed(msgspec.Struct, frozen=True, tag="renewed"):
-    """The agent's certificate ends soon: here is a new one (PEM), for the key that it has. Sent over TLS alone."""
+    """The agent's certificate ends soon: here is a new one (PEM), for the key that it has. Sent over TLS alone.
+
+    authorities: whom the agent is to trust from now on (PEM); "" for those of before.
+    """
 
     certificate: str
+    authorities: str = ""
 
 
 DirectorFrame = Accepted | Renewed

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feedback.enrolment import Token, fingerprint, parse_token
+from feedback.enrolment import Token, certificates_in, fingerprint, parse_token
 
 TOKEN = Token(fingerprint(b"an authority"), bytes(range(16)))
 
@@ -36,3 +36,18 @@ def test_any_text_is_a_token_or_a_sentence(text: str | bytes) -> None:
     else:
         with contextlib.suppress(ValueError):
             parse_token(text)
+
+
+def pem(data: str) -> str:
+    return f"-----BEGIN CERTIFICATE-----\n{data}\n-----END CERTIFICATE-----\n"
+
+
+def test_certificates_are_read_from_their_file_one_after_the_other() -> None:
+    assert certificates_in(pem("MTIz")) == b"123"
+    assert certificates_in("the first:\n" + pem("MT\nIz") + pem("NDU2")) == b"123456"
+
+
+@pytest.mark.parametrize("text", ["", "MTIz", pem("M"), pem("?")])
+def test_a_file_without_certificates_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"certificate|padding|base64"):
+        certificates_in(text)

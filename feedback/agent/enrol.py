@@ -16,7 +16,15 @@ import msgspec
 
 from feedback.agent.config import TlsFiles
 from feedback.agent.secure import AUTHORITY, CERTIFICATE, KEY, make_context, tls_words, write_file
-from feedback.enrolment import AUTHORITY_PATH, ENROL_PATH, MAX_PEM_BYTES, EnrolAnswer, EnrolRequest, Token
+from feedback.enrolment import (
+    AUTHORITY_PATH,
+    ENROL_PATH,
+    MAX_PEM_BYTES,
+    EnrolAnswer,
+    EnrolRequest,
+    Token,
+    certificates_in,
+)
 from feedback.errors import ConfigError, EnrolmentError
 
 TIMEOUT_SECONDS = 10.0
@@ -81,7 +89,7 @@ def _fetch_authority(where: _Place, token: Token) -> str:
     pem = _request(where, context, "GET", AUTHORITY_PATH)
     try:
         text = pem.decode("ascii")
-        genuine = token.is_of(ssl.PEM_cert_to_DER_cert(text))
+        genuine = token.is_of(certificates_in(text))
     except ValueError:
         raise EnrolmentError(f"what answers at {where} has no authority: is it a feedback director?") from None
     if not genuine:

@@ -54,21 +54,29 @@ class Secure:
             self._context, self._seen = make_context(files), seen
         return self._context
 
-    def renew(self, certificate: str) -> bool:
-        """Put a new certificate for the old one's key in its place, and return whether. Raises TlsError."""
+    def renew(self, certificate: str, authorities: str = "") -> bool:
+        """Put a new certificate for the old one's key in its place, and return whether. Raises TlsError.
+
+        The `authorities` to trust are put in place before it: whoever shows the new certificate trusts them.
+        """
         files = self._files
-        if not files.renews or files.certificate is None or len(certificate) > MAX_PEM_BYTES:
+        if not files.renews or files.certificate is None or len(certificate) + len(authorities) > MAX_PEM_BYTES:
             return False
-        beside = f"{files.certificate}.new"
+        new = {files.ca: authorities} if files.ca is not None and authorities else {}
+        new[files.certificate] = certificate
         try:
-            write_file(beside, certificate.encode(), mode=0o644)
-            make_context(msgspec.structs.replace(files, certificate=beside))
-            os.replace(beside, files.certificate)  # noqa: PTH105 - beside fsync and open, the system call's own name
+            for path, pem in new.items():
+                write_file(f"{path}.new", pem.encode(), mode=0o644)
+            trusted = f"{files.ca}.new" if files.ca in new else files.ca
+            make_context(msgspec.structs.replace(files, certificate=f"{files.certificate}.new", ca=trusted))
+            for path in new:
+                os.replace(f"{path}.new", path)  # noqa: PTH105 - beside fsync and open, the system call's own name
         except OSError as error:
-            raise TlsError(f"{beside} can't be written: {error.strerror}") from None
+            raise TlsError(f"{error.filename or files.certificate} can't be written: {error.strerror}") from None
         finally:
-            with contextlib.suppress(OSError):
-                os.unlink(beside)  # noqa: PTH108 - pathlib costs the agent memory
+            for path in new:
+                with contextlib.suppress(OSError):
+                    os.unlink(f"{path}.new")  # noqa: PTH108 - pathlib costs the agent memory
         return True
 
 

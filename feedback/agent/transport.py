@@ -41,7 +41,7 @@ class Link:
         hello: Hello,
         connect: Callable[[], Awaitable[Connection]],
         draw: Callable[[], float],
-        renew: Callable[[str], bool] = lambda _: False,
+        renew: Callable[[str, str], bool] = lambda _certificate, _authorities: False,
     ) -> None:
         """`hello` begins every connection, with the wish of that moment; `draw` returns random numbers from 0 to 1.
 
@@ -206,14 +206,14 @@ class Link:
 
     def _take(self, frame: DirectorFrame) -> None:
         if isinstance(frame, Renewed):
-            self._take_certificate(frame.certificate)
+            self._take_certificate(frame)
         elif frame.wish is self._wish:
             self._settle("")
 
-    def _take_certificate(self, certificate: str) -> None:
+    def _take_certificate(self, frame: Renewed) -> None:
         """Connect anew with a new certificate; with one that can't be used, go on as before."""
         try:
-            renewed = self._renew(certificate)
+            renewed = self._renew(frame.certificate, frame.authorities)
         except TlsError as error:
             log.warning('certificate not renewed director=%s reason="%s"', self.director, error)
             return

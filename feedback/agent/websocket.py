@@ -35,8 +35,8 @@ from feedback.errors import WireError
 from feedback.report import failure_line
 from feedback.secret import Secret
 
-MAX_MESSAGE_BYTES = 4096
-"""The largest message a director may send. It only sends answers of a few bytes."""
+MAX_MESSAGE_BYTES = 8192
+"""The largest message a director may send: a certificate of many names, and two authorities."""
 
 MAX_REASON_BYTES = 200
 

@@ -11,7 +11,7 @@ from feedback.commands.arguments import duration
 from feedback.enrolment import Token
 from feedback.errors import ConfigError, FeedbackError
 from feedback.options import show_duration
-from feedback.pki.register import standing
+from feedback.pki.register import behind, standing
 from feedback.pki.store import Store
 from feedback.report import MAX_NAME_LENGTH, is_name
 
@@ -29,6 +29,7 @@ USAGE = f"""\
   feedback pki enroll AGENT ... [--valid 1h]                print a token: `feedback agent enroll` redeems it, once
   feedback pki list                                         show which certificates and tokens are out
   feedback pki revoke AGENT ...                             refuse an agent's certificates, from now on
+  feedback pki rollover                                     take the next of three steps to a new authority
 
 All of them take --directory, by default {DIRECTORY}.
 """
@@ -104,7 +105,24 @@ def _revoke(store: Store, arguments: argparse.Namespace) -> None:
         _say(f"{name}: every certificate and token until now is refused{unseen}; a new one may be enrolled")
 
 
-ACTIONS = {"init": _init, "director": _director, "enroll": _enroll, "list": _list, "revoke": _revoke}
+def _roll_over(store: Store, arguments: argparse.Namespace) -> None:
+    if arguments.names:
+        raise ConfigError("feedback pki rollover takes no names")
+    _say(store.roll_over())
+    waiting = behind(store.register(), time.time())
+    _say(f"a running director gives a new certificate to: {', '.join(waiting) or 'no agent, there is none'}")
+    if store.rolls_over():
+        _say("when they have it, the next step: feedback pki rollover")
+
+
+ACTIONS = {
+    "init": _init,
+    "director": _director,
+    "enroll": _enroll,
+    "list": _list,
+    "revoke": _revoke,
+    "rollover": _roll_over,
+}
 
 
 def _hosts(arguments: argparse.Namespace) -> tuple[str, ...]:

@@ -46,7 +46,7 @@ def make_app(
     control: Control, receiver: Receiver, counts: Counts, token: Secret | None = None, tls: "Tls | None" = None
 ) -> web.Application:
     """Return the application. Without a `token` it must listen on loopback only, but for where it speaks TLS."""
-    api = _Api(control, receiver.agents, counts)
+    api = _Api(control, receiver.agents, counts, tls)
     streams = Streams(control.events)
     app = web.Application(middlewares=[_answer_errors, _guard(token)], client_max_size=MAX_BODY_BYTES)
     app.router.add_get(AGENT_PATH, receiver.handle)
@@ -72,7 +72,8 @@ def make_app(
 class _Api:
     """The requests that are answered at once."""
 
-    def __init__(self, control: Control, agents: Agents, counts: Counts) -> None:
+    def __init__(self, control: Control, agents: Agents, counts: Counts, tls: "Tls | None") -> None:
+        self._tls = tls
         self._control = control
         self._agents = agents
         self._counts = counts
@@ -87,7 +88,8 @@ class _Api:
         """GET /metrics: collected in turns and written in a thread, so that checks and agents are not held up."""
         collected = []
         snapshot, now = self._control.snapshot(), time.monotonic()
-        for family in families(snapshot, self._counts, self._agents, self._control.events, now):
+        ends = {} if self._tls is None else self._tls.ends()
+        for family in families(snapshot, self._counts, self._agents, self._control.events, now, ends):
             collected.append(family)
             await asyncio.sleep(0)
         return web.Response(body=await asyncio.to_thread(text_of, collected), headers={"Content-Type": CONTENT_TYPE})

@@ -65,8 +65,15 @@ def text_of(metrics: Iterable[Metric]) -> bytes:
     return generate_latest(registry)
 
 
-def families(snapshot: Snapshot, counts: Counts, agents: Agents, events: EventLog, now: float) -> Iterator[Metric]:
-    """Yield every metric of this moment, `now` in monotonic seconds.
+def families(  # noqa: PLR0917 - whatever is told of stands here
+    snapshot: Snapshot,
+    counts: Counts,
+    agents: Agents,
+    events: EventLog,
+    now: float,
+    certificate_ends: Mapping[str, float] = {},
+) -> Iterator[Metric]:
+    """Yield every metric of this moment, `now` in monotonic seconds. `certificate_ends` are Unix seconds.
 
     The snapshot is read as the families are taken, the totals too.
     """
@@ -77,6 +84,12 @@ def families(snapshot: Snapshot, counts: Counts, agents: Agents, events: EventLo
     yield from _checks(labelled)
     yield from _totals(counts)
     yield from _agents(agents, now)
+    ends = GaugeMetricFamily(
+        "feedback_certificate_end_seconds", "When a certificate ends, in Unix seconds.", labels=("certificate",)
+    )
+    for whose, end in certificate_ends.items():
+        ends.add_metric((whose,), end)
+    yield ends
     yield _total("feedback_events_total", "Events recorded.", events.sequence)
 
 

@@ -13,7 +13,7 @@ from feedback.director.agents import Agents
 from feedback.director.identity import Identity
 from feedback.director.link import CutOffError, Link, Refusal
 from feedback.errors import EnrolmentError
-from feedback.report import MAX_FRAME_BYTES, Renewed, encode
+from feedback.report import MAX_FRAME_BYTES, encode
 from feedback.secret import Secret
 
 if TYPE_CHECKING:
@@ -206,9 +206,9 @@ class _Connection:
         self.renewed = True
         name = self._link.name or self.address
         try:
-            certificate = await tls.renewed(self._request)
+            renewed = await tls.renewed(self._request)
             async with asyncio.timeout(SEND_SECONDS):
-                await self._websocket.send_bytes(encode(Renewed(certificate)))
+                await self._websocket.send_bytes(encode(renewed))
         except (EnrolmentError, ConnectionError, TimeoutError) as error:
             self._agents.note(f"the certificate of agent {name} is not renewed: {error}", self._receiver.now())
         else:

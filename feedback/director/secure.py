@@ -1,6 +1,7 @@
 """The TLS that the director speaks, as its files have it now: certificates are renewed, and agents revoked."""
 
 import asyncio
+import contextlib
 import ssl
 import time
 from collections.abc import Callable
@@ -12,9 +13,11 @@ from feedback.denied import why
 from feedback.director.config import TlsConfig
 from feedback.director.identity import Identity, identity_of
 from feedback.errors import EnrolmentError, FeedbackError
-from feedback.pki.register import Register, revoked_name
+from feedback.pki import authority
+from feedback.pki.register import Register, issue_time, revoked_name
 from feedback.pki.store import Store
-from feedback.pki.validity import is_due
+from feedback.pki.validity import ends_soon, is_due
+from feedback.report import Renewed
 
 
 class TlsError(FeedbackError):
@@ -31,6 +34,7 @@ class Tls:
         self._now = now
         self._register = Register(lifetime_seconds=0.0)
         self._seen: tuple[int, ...] = ()
+        self._validities: dict[str, tuple[float, float]] = {}
         self._context: ssl.SSLContext
         self.refresh()
 
@@ -52,12 +56,25 @@ class Tls:
         self._load(context)
         if self.store is not None:
             self._register = self.store.register()
+        self._validities = self._read_validities()
         self._context, self._seen = context, seen
         return True
 
     def renew(self) -> bool:
         """Make the director a new certificate where the old one ends soon; return whether. Reads and writes files."""
         return self.store is not None and self.store.renew_director()
+
+    def ends(self) -> dict[str, float]:
+        """Return when the director's certificate and the authority end, in Unix seconds. Of several, the first."""
+        return {whose.removesuffix("'s"): end for whose, (_, end) in self._validities.items()}
+
+    def warnings(self) -> list[str]:
+        """Return what an operator should do before something ends, a sentence each."""
+        return [
+            f"the {whose} certificate ends at {_date(end)}: {self._advice(whose)}"
+            for whose, (begin, end) in self._validities.items()
+            if ends_soon(begin, end, self._now())
+        ]
 
     def identity(self, request: web.Request) -> Identity | None:
         """Return who has asked, None where no certificate was shown."""
@@ -73,16 +90,20 @@ class Tls:
 
     def is_due(self, identity: Identity) -> bool:
         """Tell whether an agent should have a new certificate, which only an authority of the director's own makes."""
-        return self.store is not None and is_due(identity.begins_at, identity.ends_at, self._now())
+        if self.store is None:
+            return False
+        at_once = issue_time(identity.serial) < self._register.renew_before
+        return at_once or is_due(identity.begins_at, identity.ends_at, self._now())
 
-    async def renewed(self, request: web.Request) -> str:
-        """Return a new certificate (PEM) for whoever has asked, and has a good one. Raises EnrolmentError."""
+    async def renewed(self, request: web.Request) -> Renewed:
+        """Return a new certificate, and whom to trust, for whoever has a good one. Raises EnrolmentError."""
         shown = None if request.transport is None else request.transport.get_extra_info("ssl_object")
         identity = self.identity(request)
         if self.store is None or shown is None or identity is None:
             raise EnrolmentError("it has gone, or no authority here makes certificates")
         certificate = shown.getpeercert(binary_form=True)
-        return (await asyncio.to_thread(self.store.renew, certificate, sorted(identity.names))).pem.decode()
+        made = await asyncio.to_thread(self.store.renew, certificate, sorted(identity.names))
+        return Renewed(made.pem.decode(), self.store.authority_file.read_text())
 
     def _make_context(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -106,6 +127,21 @@ class Tls:
             except OSError as error:
                 raise TlsError(f"{path} can't be used: {_words(error)}") from None
 
+    def _read_validities(self) -> dict[str, tuple[float, float]]:
+        found = {}
+        for whose, path in (("director's", self._pair()[0]), ("authority's", self._authority())):
+            with contextlib.suppress(OSError, ValueError):  # what OpenSSL takes, and this does not understand
+                if path is not None:
+                    found[whose] = authority.ends(Path(path).read_bytes())
+        return found
+
+    def _advice(self, whose: str) -> str:
+        if self.store is None:
+            return "put a new one into its file"
+        if whose == "authority's":
+            return "feedback pki rollover makes a new one, in three steps"
+        return "it should have been renewed; feedback pki director NAME|ADDRESS ... does"
+
     def _pair(self) -> tuple[str, str]:
         if self.store is not None:
             certificate, key = map(str, self.store.director)
@@ -126,6 +162,10 @@ def _changed_at(path: str) -> int:
         return Path(path).stat().st_mtime_ns
     except OSError as error:
         raise TlsError(f"{path} can't be read: {why(error)}") from None
+
+
+def _date(moment: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(moment))
 
 
 def _words(error: OSError) -> str:

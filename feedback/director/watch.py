@@ -21,8 +21,12 @@ async def keep_secure(tls: "Tls", receiver: Receiver, record: Callable[[str, str
     """
     loop = asyncio.get_running_loop()
     told = ""
+    warned: set[str] = set()
     reviewed = loop.time()
     while True:
+        for warning in set(tls.warnings()) - warned:
+            warned.add(warning)
+            record("warning", warning)
         await asyncio.sleep(LOOK_SECONDS)
         try:
             late = loop.time() - reviewed >= REVIEW_SECONDS

@@ -73,6 +73,32 @@ def agent_certificate(
     return _signed(authority, _Subject(key, names, ExtendedKeyUsageOID.CLIENT_AUTH), lifetime_seconds, now)
 
 
+def ends(certificates: bytes) -> tuple[float, float]:
+    """Return from when until when the one of these certificates (PEM) is good that ends first, in Unix seconds."""
+    loaded = min(x509.load_pem_x509_certificates(certificates), key=lambda one: one.not_valid_after_utc)
+    return loaded.not_valid_before_utc.timestamp(), loaded.not_valid_after_utc.timestamp()
+
+
+def signing(certificates: bytes, key: bytes) -> bytes:
+    """Return the one of an authority's certificates (PEM) that is of this key (PEM). Raises EnrolmentError."""
+    public = serialization.load_pem_private_key(key, password=None).public_key()
+    for one in x509.load_pem_x509_certificates(certificates):
+        if one.public_key() == public:
+            return _pem(one)
+    raise EnrolmentError("the authority's key is of none of its certificates: bring back a copy of both")
+
+
+def is_one(certificates: bytes) -> bool:
+    """Tell whether there is one certificate (PEM), and not two while an authority takes over from another."""
+    return len(x509.load_pem_x509_certificates(certificates)) == 1
+
+
+def common_name(certificate: bytes) -> str:
+    """Return what an authority (PEM) is called."""
+    subject = x509.load_pem_x509_certificate(certificate).subject
+    return str(subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+
+
 def requested_key(request: str) -> PublicKey:
     """Return the public key of a signing request (PKCS #10, PEM), whose sender has the private one.
 

@@ -35,12 +35,16 @@ class Issued(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Register(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything. `lifetime_seconds` is how long a certificate is good."""
+    """Everything. `lifetime_seconds` is how long a certificate is good.
+
+    renew_before: what was issued before this moment is renewed at once: another authority takes over.
+    """
 
     lifetime_seconds: float
     invitations: tuple[Invitation, ...] = ()
     issued: tuple[Issued, ...] = ()
     revoked: Mapping[str, float] = {}
+    renew_before: float = 0.0
 
 
 def invite(register: Register, secret: bytes, names: Iterable[str], now: float, valid_seconds: float) -> Register:
@@ -95,6 +99,13 @@ def standing(register: Register, now: float) -> tuple[Issued, ...]:
         if one.expires_at > now and revoked_name(register, one.names, int(one.serial, 16)) is None
     )
     return tuple(sorted(good, key=lambda one: (one.names, one.issued_at)))
+
+
+def behind(register: Register, now: float) -> tuple[str, ...]:
+    """Return the names whose certificates are to be renewed at once, and none has been."""
+    good = standing(register, now)
+    renewed = {name for one in good if one.issued_at >= register.renew_before for name in one.names}
+    return tuple(sorted({name for one in good for name in one.names} - renewed))
 
 
 def serial_number(now: float, chance: int) -> int:

@@ -8,7 +8,6 @@ import contextlib
 import fcntl
 import os
 import secrets
-import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import TypeVar
 
 import msgspec
 
-from feedback.enrolment import SECRET_BYTES, Token, fingerprint
+from feedback.enrolment import SECRET_BYTES, Token, certificates_in, fingerprint
 from feedback.errors import EnrolmentError
 from feedback.pki import authority, register
 from feedback.pki.authority import Certificate, Pair, PublicKey
@@ -24,6 +23,7 @@ from feedback.pki.register import Issued, Register
 from feedback.pki.validity import is_due
 
 AUTHORITY = "ca"
+NEXT = "next"
 DIRECTOR = "director"
 REGISTER = "register.json"
 
@@ -65,12 +65,47 @@ class Store:
             self._write_pair(AUTHORITY, authority.new_authority(f"feedback {names[0]}", self._now()))
             self.name_director(names)
 
+    def roll_over(self) -> str:
+        """Take the next step from this authority to a new one, and return in a sentence what has been done.
+
+        First both are trusted, then the new one signs, at last it alone is trusted. After each step every agent gets a
+        certificate, and with it whom to trust; no step is taken before all have followed the last one.
+        """
+        with self._locked():
+            known, old = self.register(), self._authority().certificate
+            with _told(self.directory):
+                trusted = self.authority_file.read_bytes()
+                begins = authority.is_one(trusted)
+                if not begins and (late := register.behind(known, self._now())):
+                    raise EnrolmentError(
+                        f"not all agents have followed yet: {', '.join(late)}; the director renews the certificates of "
+                        "those that are connected. Revoke what won't come back"
+                    )
+                # First: if anything comes in between, the step is taken again, and agents get a certificate more
+                self._write(REGISTER, _encoded(msgspec.structs.replace(known, renew_before=self._now())))
+                following = self.directory / f"{NEXT}.key"
+                if begins:
+                    made = authority.new_authority(authority.common_name(old), self._now())
+                    self._write(following.name, made.key)
+                    self._write(self.authority_file.name, old + made.certificate, mode=0o644)
+                    return "a new authority is trusted beside the old one"
+                if following.exists():
+                    following.replace(self.directory / f"{AUTHORITY}.key")  # which says who signs
+                    self._write_director(self.director_names())
+                    return "the new authority signs from now on; the old one is still trusted"
+                self._write(self.authority_file.name, old, mode=0o644)
+                self._write_director(self.director_names())
+                return "the new authority alone is trusted: the old one is gone"
+
+    def rolls_over(self) -> bool:
+        """Tell whether a step to a new authority is left to take."""
+        with _told(self.authority_file):
+            return not authority.is_one(self.authority_file.read_bytes())
+
     def name_director(self, names: Sequence[str]) -> None:
         """Make the director a new certificate, for these names and addresses."""
-        lifetime = self.register().lifetime_seconds
-        pair = authority.director_certificate(self._authority(), names, lifetime, self._now())
-        with _told(self.directory):
-            self._write_pair(DIRECTOR, pair)
+        with self._locked():
+            self._write_director(names)
 
     def renew_director(self) -> bool:
         """Make the director a new certificate for the same names when the old one ends soon. Return whether."""
@@ -90,7 +125,7 @@ class Store:
     def invite(self, names: Sequence[str], valid_seconds: float) -> Token:
         """Return a new token by which a host gets a certificate for these names."""
         with _told(self.authority_file):
-            der = _der(self.authority_file.read_text())
+            der = certificates_in(self.authority_file.read_text())
         secret = secrets.token_bytes(SECRET_BYTES)
         self._change(lambda now, old: (register.invite(old, secret, names, now, valid_seconds), None))
         return Token(fingerprint(der), secret)
@@ -130,6 +165,12 @@ class Store:
         except msgspec.MsgspecError as error:
             raise EnrolmentError(f"{self.register_file} is damaged ({error}): bring back a copy of it") from None
 
+    def _write_director(self, names: Sequence[str]) -> None:
+        lifetime = self.register().lifetime_seconds
+        pair = authority.director_certificate(self._authority(), names, lifetime, self._now())
+        with _told(self.directory):
+            self._write_pair(DIRECTOR, pair)
+
     def _make(self, known: Register, key: PublicKey, names: Sequence[str], now: float) -> Certificate:
         return authority.agent_certificate(self._authority(), key, names, known.lifetime_seconds, now)
 
@@ -153,7 +194,8 @@ class Store:
     def _authority(self) -> Pair:
         key = self.directory / f"{AUTHORITY}.key"
         with _told(key):
-            return Pair(self.authority_file.read_bytes(), key.read_bytes())
+            signs = key.read_bytes()
+            return Pair(authority.signing(self.authority_file.read_bytes(), signs), signs)
 
     def _make_directory(self) -> None:
         if not self.directory.exists():
@@ -200,7 +242,3 @@ def _issued(made: Certificate, names: Sequence[str]) -> Issued:
 
 def _encoded(known: Register) -> bytes:
     return msgspec.json.format(msgspec.json.encode(known)) + b"\n"
-
-
-def _der(pem: str) -> bytes:
-    return ssl.PEM_cert_to_DER_cert(pem)

@@ -112,7 +112,7 @@ def watch(
     story: Callable[[Link], Coroutine[Any, Any, None]],
     connect: Callable[[], Awaitable[Connection]],
     draw: float = 1.0,
-    renew: Callable[[str], bool] = lambda _: False,
+    renew: Callable[[str, str], bool] = lambda _certificate, _authorities: False,
 ) -> None:
     """Run a story beside a link."""
 
@@ -429,20 +429,20 @@ def test_a_connection_that_breaks_under_a_report_is_made_anew_and_begins_with_th
 
 def test_with_a_new_certificate_the_agent_connects_again_at_once() -> None:
     first, second = FakeConnection(), FakeConnection()
-    taken: list[str] = []
+    taken: list[tuple[str, str]] = []
 
-    def renew(certificate: str) -> bool:
-        taken.append(certificate)
+    def renew(certificate: str, authorities: str) -> bool:
+        taken.append((certificate, authorities))
         return True
 
     async def story(_: Link) -> None:
         await asyncio.sleep(10)
-        first.say(encode(Renewed("a certificate")))
+        first.say(encode(Renewed("a certificate", "two authorities")))
         await asyncio.sleep(1)
 
     directory = Directory(first, second)
     watch(story, directory.connect, renew=renew)
-    assert taken == ["a certificate"]
+    assert taken == [("a certificate", "two authorities")]
     assert first.aborted
     assert second.frames == [HELLO]
     assert directory.asked_at == [0.0, 10.2]
@@ -452,7 +452,7 @@ def test_with_a_new_certificate_the_agent_connects_again_at_once() -> None:
 def test_a_certificate_that_is_not_put_in_place_changes_nothing(broken: bool, caplog: pytest.LogCaptureFixture) -> None:
     connection = FakeConnection()
 
-    def renew(_: str) -> bool:
+    def renew(_certificate: str, _authorities: str) -> bool:
         if broken:
             raise TlsError("agent.pem can't be written: Read-only file system")
         return False

@@ -198,8 +198,8 @@ def test_a_message_s_frames_come_one_after_the_other(frames: str) -> None:
 
 def test_a_message_in_many_frames_is_refused_when_it_is_too_large() -> None:
     client, server = opened()
-    data = server.say(*(BytesMessage(data=bytes(2000), message_finished=False) for _ in range(3)))
-    assert str(client.feed(data).end) == "the director sent a message of more than 4096 bytes"
+    data = server.say(*(BytesMessage(data=bytes(2000), message_finished=False) for _ in range(5)))
+    assert str(client.feed(data).end) == "the director sent a message of more than 8192 bytes"
     assert not client.is_open
 
 
@@ -256,7 +256,7 @@ def test_a_message_that_grows_too_large_is_refused_before_it_is_whole() -> None:
     client, server = opened()
     data = server.say(BytesMessage(data=bytes(1_000_000)))
     end = client.feed(data[:8192]).end
-    assert str(end) == "the director sent a message of more than 4096 bytes"
+    assert str(end) == "the director sent a message of more than 8192 bytes"
 
 
 @given(st.sampled_from([asked, accepted]), st.lists(st.binary(max_size=60), max_size=5))

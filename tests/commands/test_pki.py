@@ -121,6 +121,34 @@ def test_the_director_s_names_can_be_changed(store: Store) -> None:
     assert store.director_names() == ("lvs2", "10.2.0.2")
 
 
+def test_a_rollover_is_three_steps_each_told_and_the_next_one_is_a_new_rollover(
+    capsys: pytest.CaptureFixture[str], store: Store
+) -> None:
+    for sentence in (
+        "a new authority is trusted beside the old one",
+        "the new authority signs from now on; the old one is still trusted",
+        "the new authority alone is trusted: the old one is gone",
+        "a new authority is trusted beside the old one",
+    ):
+        before = store.authority_file.read_bytes()
+        assert main(["pki", "rollover", "--directory", "pki"]) == 0
+        first, second, *more = capsys.readouterr().out.splitlines()
+        assert (first, second) == (sentence, "a running director gives a new certificate to: no agent, there is none")
+        assert more == (["when they have it, the next step: feedback pki rollover"] if store.rolls_over() else [])
+        assert (store.authority_file.read_bytes() == before) == sentence.startswith("the new authority signs")
+    assert mode("pki/next.key") == 0o600
+
+
+def test_an_authority_whose_key_is_another_s_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pki", "init", "127.0.0.1", "--directory", "other"]) == 0
+    capsys.readouterr()
+    Path("other/ca.key").replace("pki/ca.key")
+    assert failure(capsys, "pki", "rollover", "--directory", "pki") == (
+        1,
+        "feedback pki: the authority's key is of none of its certificates: bring back a copy of both",
+    )
+
+
 @pytest.mark.loopback
 class TestEnrolment:
     """Over TLS, with a director in a thread."""

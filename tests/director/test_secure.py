@@ -14,7 +14,8 @@ from aiohttp import WSMsgType
 
 from feedback.agent.config import TlsFiles
 from feedback.agent.connection import StreamConnection
-from feedback.agent.secure import Secure, make_context
+from feedback.agent.enrol import enrol
+from feedback.agent.secure import Secure, files_in, make_context
 from feedback.agent.secure import TlsError as AgentTlsError
 from feedback.agent.url import parse_director_url
 from feedback.agent.websocket import LostError, RefusedError
@@ -22,7 +23,8 @@ from feedback.director import listen
 from feedback.director.config import TlsConfig
 from feedback.director.link import Refusal
 from feedback.director.secure import Tls, TlsError
-from feedback.errors import WireError
+from feedback.director.watch import keep_secure
+from feedback.errors import EnrolmentError, WireError
 from feedback.model import AgentState
 from feedback.pki.store import Store
 from feedback.report import Hello, Renewed, Report, decode_director_frame, encode
@@ -222,6 +224,95 @@ async def test_a_certificate_is_renewed_over_the_connection_for_the_same_key_and
         assert served_now.identity is not None
         assert served_now.identity.ends_at == pytest.approx(clock.now + 90 * DAY, abs=1)
         again.abort()
+
+
+async def test_agents_follow_from_one_authority_to_another_without_a_connection_that_fails(
+    store: Store, tls: Tls, tmp_path: Path, clock: Clock
+) -> None:
+    old = store.authority_file.read_bytes()
+    secure = Secure(enrolled(store, tmp_path / "rs1", "rs1"))
+    async with served(tls=tls) as director:
+        connection = await connect(director, secure)
+        for _ in range(3):
+            clock.now += 1
+            store.roll_over()
+            if store.rolls_over():
+                with pytest.raises(EnrolmentError, match="not all agents have followed yet: rs1;"):
+                    store.roll_over()
+            clock.now += 1
+            assert tls.refresh()
+            await until(lambda: state(director) is AgentState.CONNECTED)
+            await director.receiver.review()
+            frame = decode_director_frame(await hear(connection))
+            assert isinstance(frame, Renewed)
+            assert secure.renew(frame.certificate, frame.authorities)
+            connection.abort()
+            await until(lambda: state(director) is AgentState.ABSENT)
+            connection = await connect(director, secure)
+        await until(lambda: state(director) is AgentState.CONNECTED)
+        new = (tmp_path / "rs1" / "ca.pem").read_bytes()
+        assert new == store.authority_file.read_bytes()
+        assert new != old
+        assert new.count(b"BEGIN") == 1
+        assert director.handshakes_refused == []
+        assert director.agents.refused == {}
+        connection.abort()
+        # Who trusts the old one alone, knows this director no more
+        (tmp_path / "old.pem").write_bytes(old)
+        context = ssl.create_default_context(cafile=str(tmp_path / "old.pem"))
+        with pytest.raises(aiohttp.ClientConnectorCertificateError):
+            await director.session.get(director.url + "/healthz", ssl=context)
+
+
+async def test_the_end_of_the_authority_and_of_the_director_s_certificate_are_warned_of_once_and_told(
+    store: Store, tls: Tls, clock: Clock
+) -> None:
+    ends = tls.ends()
+    assert ends["director"] == pytest.approx(clock.now + 90 * DAY, abs=1)
+    assert ends["authority"] == pytest.approx(clock.now + 3650 * DAY, abs=1)
+    assert tls.warnings() == []
+    told: list[tuple[str, str]] = []
+    async with served(tls=tls) as director:
+        context = ssl.create_default_context(cafile=store.authority_file)
+        async with director.session.get(director.url + "/metrics", ssl=context) as answer:
+            metrics = await answer.text()
+        for whose, end in ends.items():
+            (line,) = [line for line in metrics.splitlines() if f'_end_seconds{{certificate="{whose}"}}' in line]
+            assert float(line.split()[1]) == end
+        clock.now += 82 * DAY
+        assert [words.partition(": ")[2] for words in tls.warnings()] == [
+            "it should have been renewed; feedback pki director NAME|ADDRESS ... does"
+        ]
+        clock.now += 3300 * DAY
+        watching = asyncio.create_task(keep_secure(tls, director.receiver, lambda *one: told.append(one)))
+        await until(lambda: len(told) == 2)
+        watching.cancel()
+    assert {kind for kind, _ in told} == {"warning"}
+    assert "feedback pki rollover makes a new one, in three steps" in "".join(words for _, words in told)
+
+
+async def test_certificates_of_one_s_own_are_warned_of_too(store: Store, clock: Clock) -> None:
+    certificate, key = map(str, store.director)
+    tls = Tls(TlsConfig(certificate=certificate, key=key), clock)
+    clock.now += 82 * DAY
+    (warning,) = tls.warnings()
+    assert warning.startswith("the director's certificate ends at ")
+    assert warning.endswith(": put a new one into its file")
+    assert list(tls.ends()) == ["director"]
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+async def test_a_host_may_be_enrolled_between_any_steps(store: Store, tls: Tls, tmp_path: Path, steps: int) -> None:
+    for _ in range(steps):
+        store.roll_over()
+    assert tls.refresh()
+    token = store.invite(["rs1"], 60.0)
+    async with served(tls=tls) as director:
+        names = await asyncio.to_thread(enrol, director.url, token, tmp_path / "rs1")
+        assert names == ("rs1",)
+        connection = await connect(director, Secure(files_in(str(tmp_path / "rs1"))))
+        await until(lambda: state(director) is AgentState.CONNECTED)
+        connection.abort()
 
 
 async def test_the_director_renews_its_own_certificate_and_serves_it(store: Store, tls: Tls, clock: Clock) -> None:

@@ -138,6 +138,32 @@ def test_a_host_is_enrolled_speaks_for_itself_alone_and_is_revoked_within_moment
     assert "Traceback" not in cluster.said("director.log") + cluster.said("rs1.log")
 
 
+def test_running_agents_follow_from_one_authority_to_another(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path)
+    cluster.command("pki", "init", cluster.address, "--directory", "pki")
+
+    def follows(trusted: int) -> bool:
+        return (tmp_path / "tls" / "ca.pem").read_text().count("BEGIN") == trusted and cluster.state(
+            "rs1"
+        ) == "connected"
+
+    with cluster.director():
+        cluster.enrol("rs1")
+        with cluster.agent("rs1"):
+            until(lambda: cluster.state("rs1") == "connected", lambda: cluster.said("rs1.log"))
+            for step, trusted in enumerate((2, 2, 1), 1):
+                certificate = (tmp_path / "tls" / "agent.pem").read_text()
+                cluster.command("pki", "rollover", "--directory", "pki")
+                until(
+                    lambda old=certificate: (tmp_path / "tls" / "agent.pem").read_text() != old,  # type: ignore[misc]
+                    lambda: cluster.said("director.log"),
+                )
+                until(lambda trusted=trusted: follows(trusted), lambda: cluster.said("rs1.log"))  # type: ignore[misc]
+                assert cluster.said("rs1.log").count("connects again with it") == step
+    assert (tmp_path / "tls" / "ca.pem").read_text() == (tmp_path / "pki" / "ca.pem").read_text()
+    assert "certificate is refused" not in cluster.said("rs1.log")
+
+
 def test_files_that_break_under_a_running_director_are_told_and_it_goes_on(tmp_path: Path) -> None:
     cluster = Cluster(tmp_path)
     cluster.command("pki", "init", cluster.address, "--directory", "pki")

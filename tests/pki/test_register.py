@@ -1,5 +1,6 @@
 """What is promised, given and taken back, with the time as an argument."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +10,7 @@ from feedback.pki import register as module
 from feedback.pki.register import (
     Issued,
     Register,
+    behind,
     invite,
     issue_time,
     note,
@@ -75,6 +77,15 @@ def test_what_has_expired_or_is_revoked_does_not_stand() -> None:
     assert [one.issued_at for one in standing(known, 50.0)] == [10.0, 40.0, 0.0]
     assert [one.issued_at for one in standing(known, 105.0)] == [10.0, 40.0]
     assert [one.issued_at for one in standing(revoke(known, "rs1", 20.0), 50.0)] == [40.0, 0.0]
+
+
+def test_names_are_behind_until_a_certificate_of_theirs_is_renewed() -> None:
+    known = note(note(EMPTY, issued(("rs1", "mail"), 10.0)), issued(("rs2",), 20.0))
+    known = msgspec.structs.replace(known, renew_before=30.0)
+    assert behind(known, 40.0) == ("mail", "rs1", "rs2")
+    assert behind(note(known, issued(("mail", "rs1"), 30.0)), 40.0) == ("rs2",)
+    assert behind(revoke(known, "rs2", 35.0), 40.0) == ("mail", "rs1")
+    assert behind(known, 1e9) == ()
 
 
 def test_what_has_expired_is_forgotten_when_something_is_issued() -> None:

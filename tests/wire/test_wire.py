@@ -42,6 +42,10 @@ FROM_AGENTS: dict[str, AgentFrame] = {
 FROM_DIRECTORS: dict[str, DirectorFrame] = {
     "accepted": Accepted(Wish.READY),
     "renewed": Renewed("-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n"),
+    "renewed with authorities": Renewed(
+        "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n",
+        "-----BEGIN CERTIFICATE-----\nMQ==\n-----END CERTIFICATE-----\n",
+    ),
 }
 
 
