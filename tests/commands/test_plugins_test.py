@@ -119,6 +119,17 @@ def test_what_needs_its_author_s_directory_or_environment_says_so(
     assert "environment" in broken(script(tmp_path, "set -u; echo $QUEUE"), capsys)
 
 
+def test_what_is_left_is_told_apart_by_its_process_group(tmp_path: Path) -> None:
+    left = try_program([str(script(tmp_path, "sleep 600 & echo OK"))], 10.0, "/", ENVIRONMENT)
+    assert (len(left.left), left.escaped) == (1, ())
+    waits = "until [ -e pid ]; do :; done"
+    path = script(tmp_path, f"cd {tmp_path}; setsid sh -c 'echo >pid; exec sleep 600' & {waits}; echo OK")
+    escaped = try_program([str(path)], 10.0, "/", ENVIRONMENT)
+    assert (escaped.left, len(escaped.escaped)) == ((), 1)
+    hangs = try_program([str(script(tmp_path, "sleep 600 & sleep 600"))], 0.3, "/", ENVIRONMENT)
+    assert (hangs.finished, hangs.left, hangs.escaped) == (None, (), ())
+
+
 def test_a_run_leaves_directory_and_environment_as_they_were(tmp_path: Path) -> None:
     before, here = dict(os.environ), Path.cwd()
     trial = try_program([str(script(tmp_path, "pwd; env"))], 10.0, "/", ENVIRONMENT)
