@@ -143,10 +143,23 @@ class _Trial:
         heart = _Heart()
         self._own = {asyncio.current_task(), asyncio.create_task(heart.beat())} - {None}  # type: ignore[assignment]
         programs = children()
+        self._look()
         if await self._sample("the first sample"):
             await self._repeat(heart, programs)
         for task in self._own - {asyncio.current_task()}:
             task.cancel()
+
+    def _look(self) -> None:
+        """Look once, where that is all it takes."""
+        try:
+            came = self._source.look()
+        except SourceError as error:
+            self._hear("a look", str(error), "sample")
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a bug in the source, whatever it is
+            self._findings.add("words", f"a look raises {conformance.words_of(error)}")
+        else:
+            if came is not None and (wrong := wrong_sample(came)):
+                self._findings.add("sample", f"a look returns {wrong}")
 
     async def _repeat(self, heart: "_Heart", programs: frozenset[int]) -> None:
         await self._cancel_change()

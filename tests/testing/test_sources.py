@@ -332,3 +332,24 @@ class Changing(Idle, name="changing"):
 def test_waiting_for_a_change_is_cancelled_too() -> None:
     with pytest.raises(ConformanceError, match=r"cancelled: it raises ValueError: now or never\n"):
         conform_source(Changing)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ("0.5", "sample: a look returns '0.5', which is no Sample"),
+        (KeyError("load"), "words: a look raises KeyError: 'load'"),
+        (SourceError("no such queue"), "sample: a look can't measure: no such queue"),
+    ],
+)
+def test_a_look_is_a_sample_or_nothing(answer: Any, words: str) -> None:
+    class Looking(Idle):
+        """A host that is looked at."""
+
+        def look(self) -> Sample | None:
+            if isinstance(answer, Exception):
+                raise answer
+            return answer  # type: ignore[no-any-return]
+
+    with pytest.raises(ConformanceError, match=f"{words}\n"):
+        conform_source(Looking)
