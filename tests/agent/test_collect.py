@@ -305,6 +305,25 @@ def test_what_a_watch_sees_is_reported_at_once_and_changes_no_rhythm() -> None:
     assert reports[2][1].metrics == {"cpu": 0.2}, "a whole report, not a word of its own"
 
 
+def test_the_first_report_comes_after_the_first_look_at_everything_that_is_watched() -> None:
+    drains = WatchConfig(
+        trigger=Trigger(name="flag", then=HostState.DRAIN), watch=ScriptedWatch((0, Sighting(wrong=True, why="asked")))
+    )
+    reports = collect(metric("cpu", ScriptedSource()), seconds=2, watches=[watch((0, THERE)), drains])
+    assert states(reports) == [(0, "drain")]
+    assert reports[0][1].why == "asked"
+
+
+def test_an_agent_that_begins_while_a_listener_is_missing_says_so_in_its_first_report_and_does_not_act_on_it() -> None:
+    reports = collect(seconds=3.5, watches=[watch((0, GONE), (1.25, THERE), (2.5, GONE))])
+    first = reports[0][1]
+    assert (first.state, first.failures) == (
+        HostState.READY,
+        {"watches.http": "nobody listens, nor has since the agent began"},
+    )
+    assert states(reports) == [(0, "ready"), (2.5, "down")]
+
+
 def test_the_time_that_a_state_is_held_ends_though_nothing_happens() -> None:
     reports = collect(seconds=5, watches=[watch((0, THERE), (1.25, GONE), (1.5, THERE), hold=2.0)])
     assert states(reports) == [(0, "ready"), (1.25, "down"), (3.5, "ready")]
