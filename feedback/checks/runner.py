@@ -54,14 +54,14 @@ class Runner:
 
         Call it from a callback of the loop, not from a task: what a check does to "the current task" would reach it.
         """
-        if check.port is not None or check.address is not None:
-            target = check.aimed(target)
         kind = TaskRun if check.uses_asyncio else DirectRun
         run = kind(self, check, target, timeout_seconds, done)
         run.kept = kept
         try:
+            if check.port is not None or check.address is not None:
+                run.target = check.aimed(target)
             run.begin()
-        except Exception as error:  # noqa: BLE001 - a bug in the check, whose `probe` is no coroutine
+        except Exception as error:  # noqa: BLE001 - a bug in the check, whose `probe` is no coroutine, or in its aim
             run.fail(error)
         return run
 

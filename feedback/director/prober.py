@@ -9,6 +9,7 @@ its own dependencies.
 """
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -27,6 +28,8 @@ from feedback.engine.kept import Kept
 from feedback.errors import Reason
 from feedback.model import CheckResult, Outcome
 from feedback.net import Target
+
+log = logging.getLogger(__name__)
 
 ASTRAY = CheckResult(Outcome.UNKNOWN, Reason.LOCAL, "the table has no way to the destination via the vip", 0.0)
 """Of a probe that some destination would answer, and not the one that it is for."""
@@ -98,7 +101,17 @@ class RunKey(msgspec.Struct, frozen=True):
 def run_key(wanted: ProbeConfig) -> RunKey:
     """Return what a check is run for."""
     check, cadence = wanted.config.check, wanted.config.cadence
-    return RunKey(Same(check), check.scope(wanted.target), cadence.interval_seconds, cadence.timeout_seconds)
+    return RunKey(Same(check), _scope(check, wanted.target), cadence.interval_seconds, cadence.timeout_seconds)
+
+
+def _scope(check: Check, target: Target) -> Target:
+    """Return what a check's results depend on: all of the target, where the check has a bug in saying so."""
+    try:
+        scope = check.scope(target)
+        return scope if isinstance(scope, Target) else target
+    except Exception:
+        log.exception("bug in the check %s: its scope of %s", check.name, target.endpoint)
+        return target
 
 
 class Probe:

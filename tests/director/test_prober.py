@@ -350,3 +350,19 @@ def test_several_destinations_of_many_services_are_each_checked_once() -> None:
         for host in range(1, 5)
     }
     assert runs_in_a_minute(wanted) == 4 * 30
+
+
+@pytest.mark.parametrize("scope", [KeyError("which?"), None])
+def test_a_check_that_can_not_say_what_it_depends_on_runs_for_each_by_itself(
+    scope: Exception | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Lost(TcpCheck):
+        def scope(self, target: Target) -> Target:
+            if scope is not None:
+                raise scope
+            return target.destination  # type: ignore[return-value]
+
+    assert runs_in_a_minute(both(probe(Lost()), probe(Lost(), OTHER_NAMES))) == 2 * runs_in_a_minute(
+        {key("web"): probe()}
+    )
+    assert ("bug in the check tcp: its scope of 10.2.0.1:8080" in caplog.text) is (scope is not None)
