@@ -1,5 +1,6 @@
 """The examples' own tests pass, run as their authors would run them."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -22,3 +23,21 @@ def test_an_example_passes_its_own_tests(project: str) -> None:
 def test_the_example_check_is_as_short_as_promised() -> None:
     lines = (EXAMPLES / "gearman" / "gearman_check.py").read_text().splitlines()
     assert len(lines) < 60
+
+
+def test_an_installed_example_has_its_plugins_beside_the_built_in_ones(tmp_path: Path) -> None:
+    options = ["--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--target", str(tmp_path)]
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", *options, str(EXAMPLES / "gearman")], check=True, timeout=50
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "feedback", "plugins", "--json"],
+        env={"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        timeout=50,
+        check=True,
+    )
+    told = json.loads(done.stdout)
+    found = {(plugin["kind"], plugin["name"]) for plugin in told["plugins"]}
+    assert {("check", "gearman"), ("source", "gearman"), ("policy", "two_speeds"), ("check", "http")} <= found
+    assert told["broken"] == []

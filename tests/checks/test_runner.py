@@ -397,14 +397,14 @@ async def test_a_probe_that_is_no_coroutine_is_a_bug(bench: Bench, check: Check)
 async def test_a_check_that_can_not_say_where_it_goes_has_a_bug(bench: Bench) -> None:
     class Lost(MadeCheck):
         def aim(self, endpoint: Endpoint) -> Endpoint:
-            raise ValueError(f"which way is {endpoint}?")
+            raise ValueError(f"where is {endpoint}?")
 
     bench.start(Lost(function=at_once, port=9))
     await bench.results.come()
     assert outcome(bench.results[0]) == (
         Outcome.UNKNOWN,
         "bug",
-        "the check raised ValueError: which way is 127.0.0.1:9?",
+        "the check raised ValueError: where is 127.0.0.1:9?",
     )
 
 
