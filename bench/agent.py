@@ -7,6 +7,7 @@ import gzip
 import http.client
 import os
 import socket
+import ssl
 import statistics
 import subprocess
 import sys
@@ -26,7 +27,7 @@ WARM_UP_SECONDS = 3.0
 INTERVAL_SECONDS = 1.0
 COLLECTORS = ("cpu", "meminfo", "pressure", "loadavg", "stat")
 CONFIG = """\
-agent: {{name: rs1, directors: ["{url}"], interval: 1s, control: null}}
+agent: {{name: rs1, directors: ["{url}"], interval: 1s, control: null{tls}}}
 metrics:
   cpu: {{}}
   memory: {{}}
@@ -35,6 +36,23 @@ metrics:
   network: {{interface: lo, capacity: 1Gbit}}
 """
 
+SENT_BYTES = 160
+FILES = ("stat", "meminfo", "pressure/cpu", "pressure/memory", "pressure/io", "loadavg", "net/dev")
+BARE = f"""\
+import os, socket, sys, time
+files = [os.open("/proc/" + name, os.O_RDONLY) for name in {FILES}]
+connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+while True:
+    for file in files:
+        os.pread(file, 16384, 0)
+    connection.send(bytes({SENT_BYTES}))
+    time.sleep({INTERVAL_SECONDS})
+"""
+SELF_SIGNED = (
+    *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"),
+    *("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
+)
+
 PROMETHEUS = {
     "Accept": "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
     "Accept-Encoding": "gzip",
@@ -42,13 +60,15 @@ PROMETHEUS = {
 """How Prometheus asks."""
 
 METHOD = """\
-The agent reports cpu, memory, pressure, load and network once a second over a WebSocket on loopback. At the same time
-two of Debian's prometheus-node-exporter are scraped once a second each as Prometheus does it, on kept connections and
-compressed: one ("few") with its collectors {collectors} alone, the other with its default set. CPU time of each process
-(all threads, /proc/PID/task/*/schedstat) over {seconds:g} s after {warm_up:g} s of warming up, by the number of reports
-or scrapes. Resident memory at the end of that.
-Start: from the start of the process to its first report's arrival, or to the end of its first scrape. {runs} runs, each
-with new processes: median, and in brackets the lowest and the highest."""
+The agent reports cpu, memory, pressure, load and network once a second over a WebSocket on loopback, one without TLS,
+and one with it that trusts one authority. "bare Python" shows what no agent in Python can be below: a loop that once
+a second reads the same seven files, makes nothing of them, and sends as many bytes. At the same time two of Debian's
+prometheus-node-exporter are scraped once a second each as Prometheus does it, on kept connections and compressed: one
+("few") with its collectors {collectors} alone, the other with its default set.
+CPU time of each process (all threads, /proc/PID/task/*/schedstat) over {seconds:g} s after {warm_up:g} s of warming
+up, by the number of reports or scrapes. Resident memory at the end of that. Start: from the start of the process to
+its first report's arrival, or to the end of its first scrape; each starts by itself. {runs} runs, each with new
+processes: median, and in brackets the lowest and the highest."""
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -64,10 +84,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=30.0, help="length of one run (default: 30)")
     parser.add_argument("--runs", type=int, default=3, help="runs (default: 3)")
-    parser.add_argument("--role", choices=("director",), help=argparse.SUPPRESS)
+    parser.add_argument("--role", choices=("director", "bare"), help=argparse.SUPPRESS)
+    parser.add_argument("--certificate", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.role == "director":
-        asyncio.run(listen_for_ever())
+        asyncio.run(listen_for_ever(arguments.certificate))
     else:
         compare(arguments.seconds, arguments.runs)
 
@@ -81,10 +102,11 @@ def compare(seconds: float, runs: int) -> None:
         for who, result in measure(seconds).items():
             results.setdefault(who, []).append(result)
     print(table(HEAD, [row(who, measured) for who, measured in results.items()]))
-    ours, few, _ = (statistics.median(run.microseconds for run in measured) for measured in results.values())
+    ours, few = (statistics.median(run.microseconds for run in results[who]) for who in (Agent.name, FEW))
     print(f"a report / a scrape of few collectors = {ours / few:.3f}")
 
 
+FEW = "node exporter, few"
 HEAD = ("", "CPU us each", "% of a core", "resident MB", "ms to the first")
 
 
@@ -100,12 +122,10 @@ def row(who: str, runs: list[Result]) -> tuple[str, ...]:
 
 def measure(seconds: float) -> dict[str, Result]:
     with contextlib.ExitStack() as stack:
-        candidates: list[Agent | Exporter] = [
-            stack.enter_context(Agent()),
-            stack.enter_context(
-                Exporter("node exporter, few", ["--collector.disable-defaults", *map(flag, COLLECTORS)])
-            ),
-            stack.enter_context(Exporter("node exporter", [])),
+        few = ["--collector.disable-defaults", *map(flag, COLLECTORS)]
+        candidates = [
+            stack.enter_context(one)
+            for one in (Agent(), SecureAgent(), Bare(), Exporter(FEW, few), Exporter("node exporter", []))
         ]
         time.sleep(WARM_UP_SECONDS)
         before = [(one.count(), cpu_seconds(one.process.pid), time.monotonic()) for one in candidates]
@@ -113,7 +133,7 @@ def measure(seconds: float) -> dict[str, Result]:
         return {one.name: result(one, *values) for one, values in zip(candidates, before, strict=True)}
 
 
-def result(one: "Agent | Exporter", count: int, cpu: float, since: float) -> Result:
+def result(one: "Candidate", count: int, cpu: float, since: float) -> Result:
     used, elapsed, made = cpu_seconds(one.process.pid) - cpu, time.monotonic() - since, one.count() - count
     assert abs(made - elapsed / INTERVAL_SECONDS) < 3, f"{one.name}: {made} in {elapsed:.1f} s"
     return Result(used / made * 1e6, used / elapsed, resident_mb(one.process.pid), one.start_seconds)
@@ -124,16 +144,28 @@ def cpu_seconds(pid: int) -> float:
     return sum(int(path.read_text().split()[0]) for path in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
 
 
-class Agent(contextlib.ExitStack):
+class Candidate(contextlib.ExitStack):
+    """What is measured."""
+
+    name: str
+    process: subprocess.Popen[str]
+    start_seconds: float
+
+    def count(self) -> int:
+        """Return how many reports or scrapes there were."""
+        raise NotImplementedError
+
+
+class Agent(Candidate):
     """The agent, and a director that counts its reports."""
 
     name = "agent"
 
-    def __init__(self) -> None:
+    def __init__(self, tls: str = "", *director: str) -> None:
         super().__init__()
-        self._director = self.enter_context(running([sys.executable, __file__, "--role", "director"]))
-        config = Path(self.enter_context(tempfile.TemporaryDirectory(prefix="feedback-bench-"))) / "agent.yaml"
-        config.write_text(CONFIG.format(url=line_of(self._director)))
+        self._director = self.enter_context(running([sys.executable, __file__, "--role", "director", *director]))
+        config = Path(self.enter_context(temporary_directory())) / "agent.yaml"
+        config.write_text(CONFIG.format(url=line_of(self._director), tls=tls))
         started = time.monotonic()
         self.process = self.enter_context(running([sys.executable, "-m", "feedback", "agent", "--config", str(config)]))
         self.start_seconds = float(line_of(self._director)) - started
@@ -145,7 +177,46 @@ class Agent(contextlib.ExitStack):
         return int(line_of(self._director))
 
 
-class Exporter(contextlib.ExitStack):
+class SecureAgent(Agent):
+    """The agent over TLS, with the director's certificate as the one authority that it trusts."""
+
+    name = "agent, TLS"
+
+    def __init__(self) -> None:
+        with temporary_directory() as directory:
+            certificate = f"{directory}/certificate.pem"
+            subprocess.run([*SELF_SIGNED, "-keyout", certificate, "-out", f"{certificate}.only"], check=True)
+            authority = Path(f"{certificate}.only")
+            with Path(certificate).open("a") as both:
+                both.write(authority.read_text())
+            super().__init__(f", tls: {{ca: {authority}}}", "--certificate", certificate)
+
+
+class Bare(Candidate):
+    """A Python that does nothing but read and send."""
+
+    name = "bare Python"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sink = self.enter_context(socket.create_server(("127.0.0.1", 0)))
+        program = [sys.executable, "-c", BARE, str(self._sink.getsockname()[1])]
+        started = time.monotonic()
+        self.process = self.enter_context(running(program))
+        self._connection = self.enter_context(self._sink.accept()[0])
+        self._connection.recv(SENT_BYTES, socket.MSG_WAITALL)
+        self.start_seconds = time.monotonic() - started
+        self._received = 1
+
+    def count(self) -> int:
+        self._connection.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while data := self._connection.recv(1 << 16):
+                self._received += len(data) // SENT_BYTES
+        return self._received
+
+
+class Exporter(Candidate):
     """A node exporter, and a thread that scrapes it."""
 
     def __init__(self, name: str, options: list[str]) -> None:
@@ -184,6 +255,10 @@ class Exporter(contextlib.ExitStack):
         self._scrapes += 1
 
 
+def temporary_directory() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="feedback-bench-")
+
+
 def flag(collector: str) -> str:
     return f"--collector.{collector}"
 
@@ -196,7 +271,7 @@ def line_of(process: subprocess.Popen[str]) -> str:
     return line
 
 
-async def listen_for_ever() -> None:
+async def listen_for_ever(certificate: str | None) -> None:
     """Take reports; say where, when the first has come, and how many it were whenever a line is asked for."""
     count = 0
 
@@ -220,8 +295,12 @@ async def listen_for_ever() -> None:
     app.router.add_get("/agent", take)
     runner = web.AppRunner(app)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    print(f"ws://127.0.0.1:{runner.addresses[0][1]}/agent", flush=True)
+    context = None
+    if certificate is not None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate)
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+    print(f"{'ws' if context is None else 'wss'}://127.0.0.1:{runner.addresses[0][1]}/agent", flush=True)
     asyncio.get_running_loop().add_reader(sys.stdin.fileno(), answer)
     await asyncio.Event().wait()
 

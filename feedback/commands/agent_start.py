@@ -1,6 +1,6 @@
 """Runs an agent for weeks without what reading its configuration takes: 3 MB, of which Python gives nothing back.
 
-A child reads the file, forked before anything is imported for that, and hands over what it has read through a pipe.
+A child reads the file, forked before anything is imported for that alone, and hands over what it has read by a pipe.
 What is wrong with the file the child says itself, as a `feedback agent` does that reads for itself.
 """
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 def start(path: str) -> int:
     """Run the agent of a configuration until SIGTERM. Return the exit status."""
     try:
+        _import_what_both_need()
         data, status = _read_in_child(["agent", "--config", path])
         if data:
-            import_without("msgspec", "typing_extensions")  # Python 3.11's own typing has all that it needs
             from _pickle import loads  # pickle itself is the same, and another 0.3 MB
 
             run_until_told(loads(data))
@@ -57,6 +57,13 @@ def hand_over(config: "AgentConfig", descriptor: int) -> None:
 
     with os.fdopen(descriptor, "wb") as pipe, contextlib.suppress(AttributeError, TypeError, pickle.PicklingError):
         pipe.write(pickle.dumps(config))
+
+
+def _import_what_both_need() -> None:
+    """Import what the one that reads and the one that runs have in common, once for both."""
+    import_without("msgspec", "typing_extensions")  # Python 3.11's own typing has all that it needs
+    import feedback.agent.config
+    import feedback.logs  # noqa: F401
 
 
 def _read_in_child(words: list[str]) -> tuple[bytes, int]:
