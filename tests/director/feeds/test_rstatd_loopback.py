@@ -1,4 +1,7 @@
-"""The feed `rstatd` against Debian's rpc.rstatd, which a made-up rpcbind lists: a real one insists on port 111."""
+"""The feed `rstatd` against Debian's rpc.rstatd, which a made-up rpcbind lists: a real one insists on port 111.
+
+The real one is in the lab.
+"""
 
 import os
 import socket
