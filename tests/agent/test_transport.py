@@ -247,11 +247,11 @@ def test_a_ping_that_is_due_soon_goes_with_a_report() -> None:
 
     async def story(link: Link) -> None:
         for number in range(12):
-            await asyncio.sleep(0.9)
+            await asyncio.sleep(0.8)
             link.offer(encode(report(number)))
 
     watch(story, Directory(connection).connect)
-    assert connection.pings == pytest.approx([4.5 + 0.45 * 0, 9.9], abs=0.5)
+    assert connection.pings == pytest.approx([4.8, 9.6])
 
 
 def test_a_director_that_never_reads_does_not_hold_up_the_search_for_another_connection() -> None:
