@@ -82,7 +82,7 @@ def test_it_takes_so_much_that_the_destinations_are_below_their_limit(
 def test_a_share_that_is_right_is_not_written_again(demand: float, scheduler: str) -> None:
     fluid = cluster(2.02, 0.625, scheduler=scheduler)
     fluid.demand = demand
-    fluid.run(700)
+    fluid.run(1500)
     spare = fluid.spare
     for _ in range(200):
         fluid.step()

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from feedback.director.weights.policy import Member, Policy
 from feedback.director.weights.slow_start import ramp
 from feedback.director.weights.track import Clock, Track, Tracks, lag
-from feedback.director.weights.writing import TOLERANCE_RATIO, Wanted, Writer, bounds
+from feedback.director.weights.writing import Wanted, Writer, bounds
 
 
 class AvailabilityPolicy(Policy, name="availability"):
@@ -20,7 +20,7 @@ class AvailabilityPolicy(Policy, name="availability"):
     def __post_init__(self) -> None:
         self._clock = Clock()
         self._tracks = Tracks()
-        self._writer = Writer(self.scheduler, TOLERANCE_RATIO)
+        self._writer = Writer(self.scheduler)
 
     def step(self, now: float, members: Mapping[str, Member]) -> dict[str, int]:
         """Return the weights at `now`."""

@@ -18,7 +18,7 @@ from feedback.director.weights.track import lag
 
 MEAN_SECONDS = 30.0  # of the means that L is made of
 LASTING_SECONDS = 5.0  # L from which connections count as lasting
-WASH_OUT = 4.0  # times L
+WASH_OUT = 10.0  # times L
 MAX_FORESIGHT = 1.5
 LEAST_RATE = 0.01
 EVIDENCE_SECONDS = 10.0  # new connections of so many seconds are evidence, beside those that are there
@@ -26,15 +26,29 @@ HALF_TRUST = 10.0  # connections by which a member's error is trusted by half
 
 
 class Flow:
-    """One member's connections."""
+    """One member's connections.
 
-    __slots__ = ("active", "lasting", "mean_active", "mean_rate")
+    trust: from 0 to 1, how much a member's error says: one connection says little. power: of what chance single
+    requests bring into it. Where nobody has ever counted connections these are 1 and 0.
+    """
+
+    __slots__ = ("active", "counted", "lasting", "mean_active", "mean_ended", "mean_rate", "power", "trust")
 
     def __init__(self, active: float) -> None:
         self.active = active  # filtered as its utilization is
+        self.counted = active
         self.mean_active = 0.0
         self.mean_rate = 0.0
+        self.mean_ended = 0.0
         self.lasting = 0.0  # what of the foresight is there to stay
+        self.trust = 1.0
+        self.power = 0.0
+
+    def weigh(self) -> None:
+        """Judge what there is."""
+        evidence = self.mean_active + self.mean_rate * EVIDENCE_SECONDS
+        self.trust = evidence / (evidence + HALF_TRUST)
+        self.power = 2.0 / max(self.mean_rate, LEAST_RATE)
 
 
 class Connections:
@@ -45,6 +59,7 @@ class Connections:
         self._response = response
         self._flows: dict[str, Flow] = {}
         self._counted = False
+        self._seconds = 0.0
 
     def follow(self, step: float, members: Mapping[str, Member]) -> None:
         """Take one step's counters."""
@@ -52,39 +67,46 @@ class Connections:
         flows: dict[str, Flow] = {}
         for name, member in members.items():
             flow = flows[name] = self._flows.get(name) or Flow(member.active_connections)
+            if step:
+                ended = member.new_connections - (member.active_connections - flow.counted)
+                flow.mean_ended += slow * (ended / step - flow.mean_ended)
+            flow.counted = member.active_connections
             flow.active += fast * (member.active_connections - flow.active)
             flow.mean_active += slow * (member.active_connections - flow.mean_active)
             if step:
                 flow.mean_rate += slow * (member.new_connections / step - flow.mean_rate)
         self._flows = flows
         self._counted = self._counted or any(flow.mean_rate or flow.active for flow in flows.values())
-
-    def seconds(self) -> float:
-        """Return L; 0 where nobody has counted."""
-        return min(
-            (flow.mean_active / flow.mean_rate for flow in self._flows.values() if flow.mean_rate > LEAST_RATE),
+        if self._counted:
+            for flow in flows.values():
+                flow.weigh()
+        self._seconds = min(
+            (
+                flow.mean_active / max(flow.mean_ended, LEAST_RATE)
+                for flow in flows.values()
+                if flow.mean_rate > LEAST_RATE
+            ),
             default=0.0,
         )
 
-    def trust(self, name: str) -> float:
-        """Return from 0 to 1 how much a member's error says: one connection says little. 1 where nobody has counted."""
-        if not self._counted:
-            return 1.0
-        flow = self._flows[name]
-        evidence = flow.mean_active + flow.mean_rate * EVIDENCE_SECONDS
-        return evidence / (evidence + HALF_TRUST)
+    def seconds(self) -> float:
+        """Return L; 0 where nobody has counted."""
+        return self._seconds
+
+    def of(self, name: str) -> Flow:
+        """Return those of one member."""
+        return self._flows[name]
 
     def foresee(self, step: float, members: Mapping[str, Member], names: Iterable[str]) -> dict[str, float]:
         """Return f of each name, without what lasts; nothing where connections are short."""
-        seconds = self.seconds()
-        if seconds < LASTING_SECONDS:
+        if self._seconds < LASTING_SECONDS:
             return {}
         names = list(names)
         weights = sum(members[name].weight for name in names)
         active = sum(self._flows[name].active for name in names)
         if not weights:
             return {}
-        way = lag(step, WASH_OUT * max(seconds, self._response))
+        way = lag(step, WASH_OUT * max(self._seconds, self._response))
         foreseen: dict[str, float] = {}
         for name in names:
             flow = self._flows[name]

@@ -1,17 +1,18 @@
 """Every destination equally busy: integral control of the logarithm of the weight.
 
     l_i = ln(u_i + U0)                         how busy, filtered with the time constant response / 8
-    e_i = mean(l) - l_i                        how much less busy than the service's (geometric) mean
-    d/dt ln w_i = shrink(e_i, deadband) / T_i  T_i: max(response, 4 L) while the error is news, up to 400 s later
+    e_i = center(l) - l_i                      how much less busy than the service's (geometric) mean
+    d/dt ln w_i = shrink(e_i, deadband) / T_i  T_i: max(response, 4 L) while the error is news, much longer later
 
 Under a scheduler that shares out by weight, u_i is proportional to w_i / speed_i, so that in logarithms the plant is a
 plain sum and the loop the simplest there is: each l_i goes to the mean with the time constant T, whatever the speeds
 and however large the load (integral control with a first-order lag: Astrom and Murray, Feedback Systems, 2nd edition,
 chapter 11). With a lag L in the loop the damping is sqrt(T / L) / 2, hence 4 L and no overshoot.
 
-Noise: `evidence` makes T_i long where an error may be chance, and a member with few connections is trusted little.
+Chance: `evidence` makes T_i long where an error may be chance, and a member with few connections is trusted little.
 Connections that last: `connections` foresees what is yet to come, and an error counts only as far as what is and what
-will be agree, so that nothing is done twice while old connections live on.
+will be agree, so that nothing is done twice while old connections live on. Connections that are remembered: `echo`
+gives a mean in which a scheduler's own memory does not show.
 
 U0 keeps the noise of an idle cluster from counting as imbalance. The errors' sum is zero, so the weights have no drift
 of their own; where the bounds or a change of members leave the mean of ln(w / base) off zero, it goes back slowly.
@@ -20,8 +21,11 @@ of their own; where the bounds or a change of members leave the mean of ln(w / b
 import math
 from collections.abc import Mapping
 from statistics import fmean
+from typing import NamedTuple
 
+from feedback.director.weights.balance import MAX_ERROR, Reach, errors
 from feedback.director.weights.connections import Connections
+from feedback.director.weights.echo import Echo
 from feedback.director.weights.evidence import Evidence
 from feedback.director.weights.policy import Member, Policy
 from feedback.director.weights.slow_start import ramp
@@ -29,11 +33,19 @@ from feedback.director.weights.track import RETURN_SECONDS, Clock, Track, Tracks
 from feedback.director.weights.writing import TOLERANCE_RATIO, Wanted, Writer, bounds
 
 U0 = 0.02
-DEADBAND = 0.015
-MAX_ERROR = 1.0
+DEADBAND = 0.002
+HELD = 0.25  # of what is wanted and not written: counts as if it were
 IDLE_RATIO = 0.05
 CENTRE = 0.25
+GIVE_WAY = 1.1  # of a logarithm: for one at a bound, the others go up or down together as far as threefold
 REPORT_LAG_SECONDS = 1.0
+
+
+class Error(NamedTuple):
+    """One member's error: what of it is to be followed, and what may be news."""
+
+    followed: float
+    told: float
 
 
 class EqualizePolicy(Policy, name="equalize"):
@@ -42,25 +54,29 @@ class EqualizePolicy(Policy, name="equalize"):
     def __post_init__(self) -> None:
         self._clock = Clock()
         self._tracks = Tracks()
-        self._writer = Writer(self.scheduler, TOLERANCE_RATIO)
+        self._writer = Writer(self.scheduler)
         self._filter_seconds = self.response / 8.0
         lag_seconds = self._filter_seconds + REPORT_LAG_SECONDS + self._writer.pace_seconds / 2.0  # a hold's mean age
         self._fast_seconds = max(self.response, 4.0 * lag_seconds)
         self._connections = Connections(self._filter_seconds, self.response)
+        self._echo = Echo(self.scheduler, self._filter_seconds)
         self._evidence: dict[str, Evidence] = {}
         self._settle_seconds = 3.0 * self._filter_seconds + REPORT_LAG_SECONDS
+        self._reach = Reach()
 
     def step(self, now: float, members: Mapping[str, Member]) -> dict[str, int]:
         """Return the weights at `now`."""
         step = self._clock.advance(now)
         tracks = self._tracks.follow(self._clock.seconds, members)
+        way = lag(step, self._filter_seconds)
         for name, track in tracks.items():
-            track.filter(self._clock.seconds, members[name].utilization, lag(step, self._filter_seconds))
+            track.filter(self._clock.seconds, members[name].utilization, way)
             track.return_to_base(self._clock.seconds, step)
         self._connections.follow(step, members)
         self._integrate(step, members, tracks)
         self._centre(step, tracks)
-        wanted = {name: self._limit(members[name], track) for name, track in tracks.items()}
+        self._reach = self._limit(members, tracks)
+        wanted = {name: self._wanted(name, members[name], track) for name, track in tracks.items()}
         return self._writer.write(self._clock.seconds, members, wanted)
 
     def _integrate(self, step: float, members: Mapping[str, Member], tracks: Mapping[str, Track]) -> None:
@@ -71,31 +87,55 @@ class EqualizePolicy(Policy, name="equalize"):
             if track.utilization is not None and self._is_settled(members[name], track)
         }
         self._evidence = {name: self._evidence.get(name) or Evidence(self._fast_seconds) for name in busy}
+        self._echo.follow(self._clock.seconds, step, members, busy)
         if not busy:
             return
         idle = max(0.0, 1.0 - fmean(busy.values()) / IDLE_RATIO)
-        for name, error in self._errors(step, members, busy).items():
+        back = idle * lag(step, RETURN_SECONDS)
+        for name, error in self._errors(step, members, tracks, busy).items():
             track = tracks[name]
             if track.is_fresh(self._clock.seconds):
                 self._follow(step, name, track, members[name].base_weight, error)
-            track.ratio += idle * lag(step, RETURN_SECONDS) * (1.0 - track.ratio)
+            track.ratio += back * (1.0 - track.ratio)
 
-    def _errors(self, step: float, members: Mapping[str, Member], busy: Mapping[str, float]) -> dict[str, float]:
-        """Return e, as far as what is and what is to be foreseen agree."""
-        levels = {name: math.log(utilization + U0) for name, utilization in busy.items()}
-        mean = fmean(levels.values())
-        foreseen = self._connections.foresee(step, members, busy)
-        if not foreseen:
-            return {name: mean - level for name, level in levels.items()}
-        mean_foreseen = mean + fmean(foreseen.values())
-        return {name: agreed(mean - level, mean_foreseen - level - foreseen[name]) for name, level in levels.items()}
+    def _errors(
+        self, step: float, members: Mapping[str, Member], tracks: Mapping[str, Track], busy: Mapping[str, float]
+    ) -> dict[str, Error]:
+        """Return e, and what of it is news: whatever has not been written yet is none."""
+        level, ahead = levels(busy), {name: ahead_of(members[name], tracks[name]) for name in busy}
+        held = {name: level[name] + HELD * ahead[name] for name in busy}
+        owed = {name: level[name] + ahead[name] for name in busy}
+        if remembered := self._echo.means(busy):
+            slowly = levels(remembered)
+            calm = [name for name in busy if self._is_calm(name)]
+            followed = errors(held | {name: slowly[name] + HELD * ahead[name] for name in calm}, self._reach)
+            bursts = self._echo.bursts(members, busy)
+            told = errors({name: owed[name] - bursts[name] for name in busy}, self._reach)
+        else:
+            followed, told = errors(held, self._reach), errors(owed, self._reach)
+            if foreseen := self._connections.foresee(step, members, busy):
+                followed = agreed(followed, errors({name: held[name] + foreseen[name] for name in busy}, self._reach))
+                told = agreed(told, errors({name: owed[name] + foreseen[name] for name in busy}, self._reach))
+        return {name: Error(error, told[name]) for name, error in followed.items()}
 
-    def _follow(self, step: float, name: str, track: Track, base_weight: int, error: float) -> None:
-        """Move a ratio by its error: fast where that is news, slowly where it may be noise."""
-        evidence, trust = self._evidence[name], self._connections.trust(name)
-        evidence.observe(step, math.log(track.ratio), error, trust)
-        band = max(DEADBAND, 0.6 * self._writer.resolution(base_weight * track.ratio))
-        track.ratio *= math.exp(shrink(error, band) * trust * step / evidence.follow_seconds())
+    def _is_calm(self, name: str) -> bool:
+        """Say whether a member is followed as slowly as a mean over the scheduler's memory needs."""
+        return self._evidence[name].follow_seconds >= self._echo.seconds() / 2.0
+
+    def _follow(self, step: float, name: str, track: Track, base_weight: int, error: Error) -> None:
+        """Move a ratio by its error: fast where that is news, slowly where it may be chance."""
+        evidence, flow = self._evidence[name], self._connections.of(name)
+        log_ratio = math.log(track.ratio)
+        evidence.observe(
+            step,
+            log_ratio,
+            error.told,
+            trust=flow.trust,
+            power=flow.power,
+            memory_seconds=self._connections.seconds(),
+        )
+        band = max(DEADBAND, self._writer.resolution(base_weight * track.ratio))
+        track.ratio = math.exp(log_ratio + shrink(error.followed, band) * flow.trust * step / evidence.follow_seconds)
 
     def _is_settled(self, member: Member, track: Track) -> bool:
         """Say whether a member's load is the answer to its weight, and not yet to its coming in."""
@@ -104,27 +144,64 @@ class EqualizePolicy(Policy, name="equalize"):
         return track.joined is None or self._clock.seconds - track.joined >= self._settle_seconds
 
     def _centre(self, step: float, tracks: Mapping[str, Track]) -> None:
-        """Lead the mean ratio back to 1 from far away; shares don't change by it."""
-        if not tracks:
+        """Lead the mean ratio back to 1 from far away: shares don't change by it, while nobody is at a bound."""
+        if not tracks or self._reach.at_floor or self._reach.at_ceiling:
             return
-        mean = fmean(math.log(track.ratio) for track in tracks.values())
-        pull = math.exp(-lag(step, RETURN_SECONDS) * math.copysign(max(0.0, abs(mean) - CENTRE), mean))
-        for track in tracks.values():
-            track.ratio *= pull
+        mean = fmean([math.log(track.ratio) for track in tracks.values()])
+        if abs(mean) > CENTRE:
+            pull = math.exp(-lag(step, RETURN_SECONDS) * math.copysign(abs(mean) - CENTRE, mean))
+            for track in tracks.values():
+                track.ratio *= pull
 
-    def _limit(self, member: Member, track: Track) -> Wanted:
-        """Hold the ratio itself within the bounds: what can't be written is not integrated either (anti-windup)."""
+    def _limit(self, members: Mapping[str, Member], tracks: Mapping[str, Track]) -> Reach:
+        """Hold the ratios themselves within the bounds: what can't be written is not integrated (anti-windup)."""
+        at_floor, at_ceiling = set(), set()
+        for name, track in tracks.items():
+            least, most = self._bounds(members[name].base_weight)
+            if track.ratio <= least:
+                track.ratio = least
+                at_floor.add(name)
+            elif track.ratio >= most:
+                track.ratio = most
+                at_ceiling.add(name)
+        if not (at_floor or at_ceiling):
+            return Reach()
+        places = {name: (track.ratio, *self._bounds(members[name].base_weight)) for name, track in tracks.items()}
+        free = [math.log(at) for name, (at, _, _) in places.items() if name not in at_floor | at_ceiling]
+        lift = fmean(free) if free else 0.0
+        below = [math.log(at / least) for name, (at, least, _) in places.items() if name not in at_floor]
+        above = [math.log(most / at) for name, (at, _, most) in places.items() if name not in at_ceiling]
+        return Reach(at_floor, at_ceiling, below=min([GIVE_WAY + lift, *below]), above=min([GIVE_WAY - lift, *above]))
+
+    def _bounds(self, base_weight: int) -> tuple[float, float]:
+        """Return the least and the largest ratio."""
+        low, high = bounds(base_weight, self.floor, self.ceiling)
+        return low / base_weight, high / base_weight
+
+    def _wanted(self, name: str, member: Member, track: Track) -> Wanted:
         low, high = bounds(member.base_weight, self.floor, self.ceiling)
-        track.ratio = min(max(track.ratio, low / member.base_weight), high / member.base_weight)
         share = ramp(member.usable_seconds, self.slow_start)
-        return Wanted(member.base_weight * track.ratio * share, low if share == 1.0 else 1, high)
+        evidence = self._evidence.get(name)
+        tolerance = evidence.tolerance if evidence else TOLERANCE_RATIO
+        return Wanted(member.base_weight * track.ratio * share, low if share == 1.0 else 1, high, tolerance)
 
 
-def agreed(seen: float, foreseen: float) -> float:
-    """Return the smaller of two errors on the same side; 0 where they are on two."""
-    if seen * foreseen <= 0.0:
-        return 0.0
-    return min(seen, foreseen, key=abs)
+def levels(busy: Mapping[str, float]) -> dict[str, float]:
+    """Return l of each utilization."""
+    return {name: math.log(utilization + U0) for name, utilization in busy.items()}
+
+
+def ahead_of(member: Member, track: Track) -> float:
+    """Return how far the wanted weight is ahead of the one in the table, in logarithms."""
+    return math.log(member.base_weight * track.ratio / max(1, member.weight))
+
+
+def agreed(seen: Mapping[str, float], foreseen: Mapping[str, float]) -> dict[str, float]:
+    """Return the smaller of two errors where they are on the same side; 0 where they are on two."""
+    return {
+        name: min(error, foreseen[name], key=abs) if error * foreseen[name] > 0.0 else 0.0
+        for name, error in seen.items()
+    }
 
 
 def shrink(error: float, band: float) -> float:

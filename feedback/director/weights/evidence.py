@@ -1,38 +1,50 @@
-"""How fast one member's error is to be followed: at once where it is new, slowly where it may be noise. Pure.
+"""How fast one member's error is to be followed: at once where it is new, slowly where it may be chance. Pure.
 
-    T = clip(T0 + (age - 5 T0) / 3, T0, 400 s)        age: seconds since the member's error was last surprising
+    T = clip(T0 + (age - 5 T0) / 3, T0, Tmax)         age: seconds since the member's error was last surprising
+    Tmax = S / (2 * 0.015^2), from 60 s to an hour    S: the power of what chance does to the error, per hertz
+    tolerance = 3 sqrt(S / 2T)                        what chance may do to a weight that follows the error so
 
 Whoever averages over all that has come since the last change knows most, and his gain falls as 1 / time: that of a
 Kalman filter for a constant (Gelb, Applied Optimal Estimation, 1974, example 4.2-1). So a cluster that has settled
 gets calmer by itself, until something changes: then the age goes back, and the loop is as fast as at its beginning.
+It need not get calmer than a weight can be of use: T stops where chance moves the weight by 1.5 %.
 
 What is surprising is told by block means over 4, 16, 64 and 256 s. Half the mean square of the difference between
-neighbouring blocks is the variance that noise gives them (Allan's variance, Proc. IEEE 54, 1966); one block beyond
-4.5 times its root, or two in a row beyond 2.5 times on one side, are no noise.
+neighbouring blocks is the variance that chance gives them (Allan's variance, Proc. IEEE 54, 1966); one block beyond
+6 times its root, or two in a row beyond 3.5 times on one side, are no chance. White noise of the power S has the
+variance S / block in such means, and S / 2T behind a first-order lag of T; single requests have at least the power
+2 / rate, as their number in any time is Poisson's and their sizes differ about as much.
 """
 
 import math
 from dataclasses import dataclass
 
+from feedback.director.weights.writing import TOLERANCE_RATIO
+
 SCALES_SECONDS = (4.0, 16.0, 64.0, 256.0)
-SLOWEST_SECONDS = 400.0
+SLOWEST_SECONDS = (240.0, 3600.0)
+CALM_RATIO = 0.015
+LIKELY = 3.0  # standard deviations: what is off by less may be so by chance
+TOLERANCE_RATIOS = (0.01, 0.045)
+NEWS = 3.0  # times T0: followed in less than that it is no chance, and every move is meant
 HASTE = 5.0  # times T0: until the error is e^-5 of what it was
 AGES_PER_SECOND = 3.0  # of age, for each second that T grows
-VARIANCE_SHARE = 0.08  # of the newest block in the mean of the squares
+VARIANCE_SHARE = 0.03  # of the newest block in the mean of the squares, once there are as many
 OUTLIER = 9.0  # times the variance: as much as one difference may count
-ONE_BLOCK, TWO_BLOCKS = 4.5, 2.5
+ONE_BLOCK, TWO_BLOCKS = 6.0, 3.5
 LEAST_ERROR = 0.02
 
 
 @dataclass(slots=True)
 class Blocks:
-    """Means over spans of one length, and how much noise moves them."""
+    """Means over spans of one length, and how much chance moves them."""
 
     seconds: float
     total: float = 0.0
     span: float = 0.0
     mean: float | None = None  # of the newest block
     variance: float | None = None
+    differences: int = 0  # that the variance is of
     surprise: float = 0.0  # the newest block's error, in standard deviations
 
     def add(self, value: float, span: float) -> bool:
@@ -43,54 +55,83 @@ class Blocks:
             return False
         mean = self.total / self.span
         if self.mean is not None:
-            half_square = (mean - self.mean) ** 2 / 2.0
-            if self.variance is None:
-                self.variance = half_square
-            else:
-                half_square = min(half_square, OUTLIER * self.variance + 1e-6)
-                self.variance += VARIANCE_SHARE * (half_square - self.variance)
+            self._learn((mean - self.mean) ** 2 / 2.0)
         self.mean = mean
         self.total = self.span = 0.0
         return True
 
-    def surprises(self, error: float) -> bool:
-        """Say whether the newest block's error is more than noise."""
+    def _learn(self, half_square: float) -> None:
+        self.differences += 1
+        if self.variance is None:
+            self.variance = half_square
+        else:
+            half_square = min(half_square, OUTLIER * self.variance + 1e-6)
+            self.variance += max(VARIANCE_SHARE, 1.0 / self.differences) * (half_square - self.variance)
+
+    def power(self) -> float:
+        """Return the power of white noise that moves them so, as far as it is sure: the fewer they are the less."""
+        if self.variance is None:
+            return 0.0
+        return self.variance * self.seconds * (1.0 - math.sqrt(max(VARIANCE_SHARE, 1.0 / self.differences)))
+
+    def surprises(self, error: float, least_variance: float) -> bool:
+        """Say whether the newest block's error is more than chance."""
         if self.variance is None:
             return False
-        before, self.surprise = self.surprise, error / (math.sqrt(self.variance) + 1e-6)
+        before, self.surprise = self.surprise, error / (math.sqrt(max(self.variance, least_variance)) + 1e-6)
         twice = min(abs(before), abs(self.surprise)) if before * self.surprise > 0 else 0.0
         return abs(error) > LEAST_ERROR and (abs(self.surprise) > ONE_BLOCK or twice > TWO_BLOCKS)
 
 
 class Evidence:
-    """What is known of one member's error."""
+    """What is known of one member's error.
 
-    __slots__ = ("_age", "_fast_seconds", "_scales")
+    follow_seconds: T, the time constant with which the error is to be followed. tolerance: the ratio by which chance
+    may well have moved a weight that follows it so.
+    """
+
+    __slots__ = ("_age", "_fast_seconds", "_scales", "_seen_power", "follow_seconds", "tolerance")
 
     def __init__(self, fast_seconds: float) -> None:
         self._fast_seconds = fast_seconds
         self._age = 0.0
+        self._seen_power = 0.0
         self._scales = [Blocks(seconds) for seconds in SCALES_SECONDS]
+        self.follow_seconds = fast_seconds
+        self.tolerance = TOLERANCE_RATIO
 
-    def observe(self, step: float, log_ratio: float, error: float, trust: float) -> None:
-        """Take one step's error, at the logarithm of the weight that the member has. `trust` is from 0 to 1.
+    def observe(
+        self, step: float, log_ratio: float, error: float, *, trust: float, power: float, memory_seconds: float
+    ) -> None:
+        """Take one step's error, at the logarithm of the weight that the member has.
 
         What is averaged is the logarithm that it should have: that does not move when the weight does.
+
+        trust: from 0 to 1. power: S, as far as it comes from single requests. memory_seconds: how long connections
+        last; over that time chance is evened out anyway.
         """
         self._age += step * trust
+        self._add(step, log_ratio, error, power, memory_seconds)
+        power = max(power, self._seen_power)
+        grown = self._fast_seconds + (self._age - HASTE * self._fast_seconds) / AGES_PER_SECOND
+        slowest = min(max(power / (2.0 * CALM_RATIO**2), SLOWEST_SECONDS[0]), SLOWEST_SECONDS[1])
+        self.follow_seconds = max(self._fast_seconds, min(grown, slowest))
+        likely = LIKELY * math.sqrt(power / (2.0 * self.follow_seconds))
+        is_news = self.follow_seconds < NEWS * self._fast_seconds
+        self.tolerance = TOLERANCE_RATIO if is_news else min(max(likely, TOLERANCE_RATIOS[0]), TOLERANCE_RATIOS[1])
+
+    def _add(self, step: float, log_ratio: float, error: float, power: float, memory_seconds: float) -> None:
+        """Add a value to the blocks of the first scale, and each block that is complete to the next."""
         value, span = log_ratio + error, step
         for blocks in self._scales:
             elapsed = blocks.span + span
             if not blocks.add(value, span):
                 return
             value, span = blocks.mean or 0.0, elapsed
-            if blocks.surprises(value - log_ratio):
+            # The number of requests alone is half of what chance they bring, and sure
+            if blocks.surprises(value - log_ratio, power / 2.0 / (blocks.seconds + memory_seconds)):
                 self._age = min(self._age, self._age_of(blocks.seconds))
-
-    def follow_seconds(self) -> float:
-        """Return the time constant with which the error is to be followed."""
-        grown = self._fast_seconds + (self._age - HASTE * self._fast_seconds) / AGES_PER_SECOND
-        return min(max(self._fast_seconds, grown), SLOWEST_SECONDS)
+            self._seen_power = max(each.power() for each in self._scales)
 
     def _age_of(self, seconds: float) -> float:
         """Return the age at which errors are followed with this time constant; 0 for the shortest."""

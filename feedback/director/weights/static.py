@@ -13,7 +13,7 @@ class StaticPolicy(Policy, name="static"):
 
     def __post_init__(self) -> None:
         self._clock = Clock()
-        self._writer = Writer(self.scheduler, tolerance=0.0)
+        self._writer = Writer(self.scheduler, in_cycles=False)
 
     def step(self, now: float, members: Mapping[str, Member]) -> dict[str, int]:
         """Return base weight * slow start."""
@@ -23,4 +23,4 @@ class StaticPolicy(Policy, name="static"):
 
     def _weigh(self, member: Member) -> Wanted:
         base, share = member.base_weight, ramp(member.usable_seconds, self.slow_start)
-        return Wanted(base * share, base if share == 1.0 else 1, base)
+        return Wanted(base * share, base if share == 1.0 else 1, base, tolerance=0.0)

@@ -1,9 +1,9 @@
 """From the weight that a policy wants to the one that is written: as seldom and as coarse as the scheduler needs.
 
-- A written weight stays until the wanted one has moved by more than the tolerance: a balanced cluster gets no writes.
-- `wrr` gets the shortest cycle that is true to within the tolerance. The kernel walks from the largest weight down in
-  steps of the greatest common divisor, and serves one destination as often in a row as its weight exceeds the next one
-  by such steps: 59, 61, 118, 239 give bursts of 121 where 60, 60, 120, 240 give bursts of 2.
+- A written weight stays as long as it is true to the wanted one within its tolerance.
+- `wrr` gets the shortest cycle that is true to within half the tolerance. The kernel walks from the largest weight down
+  in steps of the greatest common divisor, and serves one destination as often in a row as its weight exceeds the next
+  one by such steps: 59, 61, 118, 239 give bursts of 121 where 60, 60, 120, 240 give bursts of 2.
 - The hash schedulers and those of locality move clients about when a weight changes, so they are told every half minute
   at most and only of larger steps; then of all that has moved.
 - Where weights are no shares (all equal under rr, lc and dh; an order of rank under fo and ovf) the base weights stay.
@@ -11,6 +11,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -22,42 +23,61 @@ PACE_SECONDS = 30.0
 TOLERANCE_RATIO = 0.025
 SELDOM_TOLERANCE_RATIO = 0.1
 MAX_CYCLE = 50
+TRIGGER = 1.6  # times the tolerance, of what is written anew in a cycle
+ROUNDED_OFF = 0.6  # of a whole number: above a half, so that nothing is rounded to and fro
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """The weight that a policy wants for one member, and the bounds of what may be written."""
+    """The weight that a policy wants for one member, and the bounds of what may be written.
+
+    tolerance: how far, as a ratio, the written weight may be off. 0 writes every whole number.
+    """
 
     weight: float
     low: int
     high: int
+    tolerance: float = TOLERANCE_RATIO
 
 
+@lru_cache(maxsize=1024)
 def bounds(base_weight: int, floor: float, ceiling: float) -> tuple[int, int]:
     """Return the lowest and the highest weight: base * floor and base * ceiling, in whole numbers and at least 1."""
     low = max(1, math.ceil(base_weight * floor - 1e-9))
     return low, max(low, math.floor(base_weight * ceiling + 1e-9))
 
 
+class Cycle(msgspec.Struct, frozen=True):
+    """Weights in whole multiples of one unit.
+
+    scale: of all of them, to those wanted: only ratios count. worst_ratio: how far the worst one is off, apart from
+    that. is_true: whether each is as true as it should be.
+    """
+
+    weights: dict[str, int] = {}
+    scale: float = 1.0
+    worst_ratio: float = 0.0
+    is_true: bool = True
+
+
 class Writer:
     """Remembers what one service's members were last given.
 
-    tolerance: how far, as a ratio, the wanted weight may move before it is written; 0 writes every whole number.
+    in_cycles: whether `wrr` gets short cycles, or whatever is wanted.
     """
 
-    def __init__(self, scheduler: str, tolerance: float) -> None:
+    def __init__(self, scheduler: str, *, in_cycles: bool = True) -> None:
         self._scheduler = scheduler
-        self._in_cycles = scheduler == "wrr" and tolerance > 0
-        self._tolerance = tolerance
-        self._trigger = max(tolerance, SELDOM_TOLERANCE_RATIO) if tolerance and scheduler in TOLD_SELDOM else tolerance
+        self._in_cycles = in_cycles and scheduler == "wrr"
+        self._least_trigger = SELDOM_TOLERANCE_RATIO if scheduler in TOLD_SELDOM else 0.0
         self.pace_seconds = PACE_SECONDS if scheduler in TOLD_SELDOM else 0.0
         self._written: dict[str, int] = {}
-        self._meant: dict[str, float] = {}  # the wanted weight at the time of writing
-        self._grain = 1
+        self._cycle = Cycle()
         self._changed_at = -math.inf
 
     def resolution(self, weight: float) -> float:
-        """Return the ratio by which the written weight may be off the wanted one."""
-        return max(self._trigger, self._grain / max(weight, 1.0))
+        """Return the ratio by which a written weight may have to be off, for want of finer ones or of permission."""
+        coarse = 0.0 if self._cycle.is_true else self._cycle.worst_ratio
+        return max(self._least_trigger, coarse, 0.5 / max(weight, 1.0))
 
     def write(self, now: float, members: Mapping[str, Member], wanted: Mapping[str, Wanted]) -> dict[str, int]:
         """Return a weight for every member: within its bounds, 0 for those of base weight 0. `now` never goes back.
@@ -67,34 +87,34 @@ class Writer:
         if self._scheduler in NO_SHARES:
             return {name: member.base_weight for name, member in members.items()}
         newcomers = wanted.keys() - self._written.keys()
-        self._remember(members, wanted)
-        due = {name for name, want in wanted.items() if self._has_moved(name, want, self._trigger)}
+        self._written = {name: self._written.get(name, members[name].weight) for name in wanted}
+        off = self._off_in_cycle(wanted) if self._in_cycles else self._off(wanted)
+        due = {name for name, want in wanted.items() if off[name] > max(want.tolerance, self._least_trigger)}
         if due & newcomers or (due and now - self._changed_at >= self.pace_seconds):
             self._changed_at = now
-            self._take({name: want for name, want in wanted.items() if self._has_moved(name, want, self._tolerance)})
             if self._in_cycles:
-                self._take_cycle(wanted)
+                self._cycle = shortest_cycle(wanted)
+                self._written.update(self._cycle.weights)
+            else:
+                self._written |= {n: round(want.weight) for n, want in wanted.items() if off[n] > want.tolerance}
         return {name: self._within(name, wanted) for name in members}
 
-    def _remember(self, members: Mapping[str, Member], wanted: Mapping[str, Wanted]) -> None:
-        """Forget who has left; of who is new, the weight in the table is what was written."""
-        self._written = {name: self._written.get(name, members[name].weight) for name in wanted}
-        self._meant = {name: self._meant.get(name, float(members[name].weight)) for name in wanted}
+    def _off(self, wanted: Mapping[str, Wanted]) -> dict[str, float]:
+        """Return the ratio by which each written weight is off: 0 where no whole number is much nearer."""
+        return {
+            name: abs(want.weight / max(self._written[name], 1) - 1.0)
+            if abs(want.weight - self._written[name]) > ROUNDED_OFF
+            else 0.0
+            for name, want in wanted.items()
+        }
 
-    def _has_moved(self, name: str, want: Wanted, tolerance: float) -> bool:
-        """Say whether another weight is due; 0.6 is above 0.5, so that no rounding goes to and fro."""
-        moved = abs(want.weight - self._meant[name]) > tolerance * self._meant[name]
-        return moved and abs(want.weight - self._written[name]) > 0.6
-
-    def _take(self, wanted: Mapping[str, Wanted]) -> None:
-        self._meant.update({name: want.weight for name, want in wanted.items()})
-        self._written.update({name: round(want.weight) for name, want in wanted.items()})
-
-    def _take_cycle(self, wanted: Mapping[str, Wanted]) -> None:
-        """Write all of them anew: a cycle is theirs together."""
-        self._take(wanted)
-        cycle, self._grain = shortest_cycle({name: want.weight for name, want in wanted.items()}, self._tolerance)
-        self._written.update(cycle)
+    def _off_in_cycle(self, wanted: Mapping[str, Wanted]) -> dict[str, float]:
+        """Return the ratio by which each written share is off, beyond what a cycle can't mend."""
+        scale, coarse = self._cycle.scale, 0.0 if self._cycle.is_true else self._cycle.worst_ratio
+        return {
+            name: (abs(self._written[name] / (want.weight * scale) - 1.0) - coarse) / TRIGGER
+            for name, want in wanted.items()
+        }
 
     def _within(self, name: str, wanted: Mapping[str, Wanted]) -> int:
         if name not in wanted:
@@ -102,42 +122,38 @@ class Writer:
         return min(max(self._written[name], wanted[name].low), wanted[name].high)
 
 
-def shortest_cycle(wanted: Mapping[str, float], tolerance: float) -> tuple[dict[str, int], int]:
-    """Return weights in the ratios of `wanted`, all multiples of one unit, and their grain.
+def shortest_cycle(wanted: Mapping[str, Wanted]) -> Cycle:
+    """Return the shortest cycle that keeps every weight true to within its tolerance.
 
-    The largest is as few units as keep every weight true to within `tolerance`; then the grain is 1. Where no number
-    up to `MAX_CYCLE` does, the one that is nearest for the worst is taken, and the grain is its unit.
+    The largest weight is as few units as that needs; `MAX_CYCLE` at the most, and then the truest one is taken.
     """
-    weights = sorted(wanted.values())  # small ones are off by most, so what does not fit shows early
-    cycles = range(1, max(1, min(MAX_CYCLE, round(weights[-1]))) + 1)
-    units = {cycle: max(1, round(weights[-1] / cycle)) for cycle in cycles}
-    true = next((it for it in cycles if _worst_error(weights, it, units[it], tolerance) <= tolerance), None)
-    cycle = true or _nearest(weights, units)
-    written = {name: _in_units(weight, cycle, units[cycle]) for name, weight in wanted.items()}
-    return written, 1 if true else units[cycle]
+    most = max(want.weight for want in wanted.values())
+    # Small ones are off by most, so what does not fit shows early.
+    weights = sorted((want.weight, max(want.tolerance, 1e-6)) for want in wanted.values())
+    best, least = most, math.inf
+    for length in range(1, max(1, min(MAX_CYCLE, round(most))) + 1):
+        excess = _excess(weights, most / length, least)
+        if excess < least:
+            best, least = most / length, excess
+        if least <= 1.0:
+            break
+    turns = {name: max(1, round(want.weight / best)) for name, want in wanted.items()}
+    unit = max(1, round(best))
+    return Cycle(
+        weights={name: turn * unit for name, turn in turns.items()},
+        scale=unit / best,
+        worst_ratio=max(abs(turns[name] * best / want.weight - 1.0) for name, want in wanted.items()),
+        is_true=least <= 1.0,
+    )
 
 
-def _nearest(weights: Sequence[float], units: Mapping[int, int]) -> int:
-    """Return the cycle whose worst weight is off by least."""
-    nearest, found = math.inf, 1
-    for cycle, unit in units.items():
-        error = _worst_error(weights, cycle, unit, nearest)
-        if error < nearest:
-            nearest, found = error, cycle
-    return found
-
-
-def _worst_error(weights: Sequence[float], cycle: int, unit: int, enough: float) -> float:
-    """Return how far the worst of the weights is off as a ratio. Beyond `enough` it does not matter how far."""
+def _excess(weights: Sequence[tuple[float, float]], unit: float, enough: float) -> float:
+    """Return how many times its tolerance the worst weight is off. Beyond `enough` it does not matter how far."""
     worst = 0.0
-    for weight in weights:
-        error = abs(_in_units(weight, cycle, unit) / weight - 1.0)
-        if error > worst:
-            worst = error
+    for weight, tolerance in weights:
+        excess = abs(max(1, round(weight / unit)) * unit / weight - 1.0) / tolerance
+        if excess > worst:
+            worst = excess
             if worst > enough:
                 break
     return worst
-
-
-def _in_units(weight: float, cycle: int, unit: int) -> int:
-    return min(max(1, round(weight / unit)), cycle) * unit

@@ -25,6 +25,22 @@ def test_connections_last_as_long_as_little_s_law_says() -> None:
     assert connections.seconds() == pytest.approx(60.0)
 
 
+def test_how_long_they_last_is_known_from_those_that_end_while_they_are_still_becoming_more() -> None:
+    """Of connections of a minute, none of which was there: a sixtieth ends each second, and ten come."""
+    connections, active = made(), 0.0
+    for _ in range(60):
+        active += 10.0 - active / 60.0
+        follow(connections, {"a": member(active=round(active), new=10)}, seconds=1)
+    assert connections.seconds() == pytest.approx(60.0, rel=0.15)
+
+
+def test_connections_of_which_none_ends_last_for_long() -> None:
+    connections = made()
+    for second in range(60):
+        follow(connections, {"a": member(active=10 * second, new=10)}, seconds=1)
+    assert connections.seconds() > 3600.0
+
+
 def test_an_overloaded_server_does_not_make_the_others_connections_long() -> None:
     connections = made()
     follow(connections, {"a": member(active=1, new=20), "b": member(active=2000, new=20)})
@@ -37,16 +53,24 @@ def test_where_nobody_counts_everything_is_trusted_and_nothing_foreseen() -> Non
     connections.follow(0.0, {"a": member()})
     follow(connections, {"a": member()})
     assert connections.seconds() == 0.0
-    assert connections.trust("a") == 1.0
+    assert (connections.of("a").trust, connections.of("a").power) == (1.0, 0.0)
     assert connections.foresee(1.0, {"a": member()}, "a") == {}
 
 
 def test_few_connections_are_little_evidence() -> None:
     connections = made()
     follow(connections, {"few": member(active=1), "many": member(active=1000, new=100), "none": member()})
-    assert connections.trust("few") == pytest.approx(1 / 11, rel=0.01)
-    assert connections.trust("many") > 0.99
-    assert connections.trust("none") == 0.0
+    assert connections.of("few").trust == pytest.approx(1 / 11, rel=0.01)
+    assert connections.of("many").trust > 0.99
+    assert connections.of("none").trust == 0.0
+
+
+def test_the_fewer_requests_the_more_is_chance() -> None:
+    connections = made()
+    follow(connections, {"few": member(new=1), "many": member(new=100), "none": member()})
+    assert connections.of("few").power == pytest.approx(2.0, rel=0.01)
+    assert connections.of("many").power == pytest.approx(0.02, rel=0.01)
+    assert connections.of("none").power == 200.0
 
 
 def lasting() -> tuple[Connections, dict[str, Member]]:

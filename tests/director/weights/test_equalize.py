@@ -59,7 +59,8 @@ def test_a_short_response_is_held_back_to_what_the_reports_allow() -> None:
     hasty.run(40)
     path = hasty.run(50)
     assert hasty.imbalance() <= 1.05
-    assert all(weights == path[0] for weights in path)
+    shares = [weights["rs4"] / sum(weights.values()) for weights in path]
+    assert max(shares) - min(shares) < 0.01
 
 
 def test_steps_of_uneven_length_make_no_difference_in_the_end() -> None:
@@ -195,12 +196,13 @@ def test_what_the_bounds_cut_off_is_not_made_up_for_later() -> None:
     """Half an hour at the bounds, and still the first seconds of the contrary move the weights (anti-windup)."""
     bound = cluster(speeds={"rs1": 1.0, "rs2": 1000.0})
     bound.run(1800)
-    assert bound.weights["rs1"] == 5
-    assert bound.weights["rs2"] == 1000
+    before = dict(bound.weights)
+    assert before["rs1"] < 20
+    assert before["rs2"] >= 990
     bound.speeds = {"rs1": 1000.0, "rs2": 1.0}
     bound.run(10)
-    assert bound.weights["rs1"] > 5
-    assert bound.weights["rs2"] < 1000
+    assert bound.weights["rs1"] > before["rs1"]
+    assert bound.weights["rs2"] < before["rs2"]
 
 
 def test_a_stopped_director_does_not_jump_when_it_goes_on() -> None:
@@ -262,4 +264,31 @@ def test_a_single_destination_keeps_its_weight() -> None:
 
 @pytest.mark.parametrize(("seen", "foreseen", "error"), [(0.4, 0.1, 0.1), (-0.1, -0.4, -0.1), (0.4, -0.1, 0.0)])
 def test_an_error_counts_as_far_as_what_is_and_what_will_be_agree(seen: float, foreseen: float, error: float) -> None:
-    assert agreed(seen, foreseen) == error
+    assert agreed({"rs1": seen}, {"rs1": foreseen}) == {"rs1": error}
+
+
+def test_chance_does_not_move_a_weight_for_ever_that_is_not_written() -> None:
+    """What is wanted and not written counts as if it were, in part: else chance would add up without an end."""
+    calm = cluster("wrr", speeds=dict.fromkeys(SPEEDS, 1.0), noise=0.1)
+    calm.run(600)
+    calm.writes = 0
+    calm.run(3600)
+    assert calm.writes <= 6 * len(SPEEDS)
+
+
+def test_one_that_is_full_at_the_floor_does_not_drive_the_others_apart() -> None:
+    """Of no weight that it can have would its host be less busy: then the others only even out among themselves."""
+    driven = cluster(speeds={"rs1": 1e-6, "rs2": 1.0, "rs3": 2.0}, load=0.4)
+    driven.run(1000)
+    assert driven.weights["rs1"] == 5
+    assert driven.weights["rs3"] == pytest.approx(2 * driven.weights["rs2"], rel=0.03)
+    assert driven.weights["rs3"] < 900
+
+
+def test_where_one_is_at_its_ceiling_the_others_give_way_together() -> None:
+    """One server is as fast as thirty: not even ten times its base weight is enough unless the others have less."""
+    speeds = {"rs0": 30.0} | {f"rs{number}": 1.0 for number in range(1, 8)}
+    fast = cluster(speeds=speeds, load=0.5)
+    fast.run(600)
+    assert fast.weights["rs0"] == 1000
+    assert fast.imbalance() <= 1.05

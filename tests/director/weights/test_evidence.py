@@ -2,31 +2,79 @@ import random
 
 import pytest
 
-from feedback.director.weights.evidence import HASTE, LEAST_ERROR, SLOWEST_SECONDS, Blocks, Evidence
+from feedback.director.weights.evidence import (
+    CALM_RATIO,
+    HASTE,
+    LEAST_ERROR,
+    LIKELY,
+    SLOWEST_SECONDS,
+    TOLERANCE_RATIOS,
+    Blocks,
+    Evidence,
+)
+from feedback.director.weights.writing import TOLERANCE_RATIO
 
 FAST = 10.0
 
 
-def watch(evidence: Evidence, seconds: int, error: float = 0.0, noise: float = 0.0, seed: int = 1) -> float:
+def observe(evidence: Evidence, error: float, log_ratio: float = 0.0, trust: float = 1.0, power: float = 0.0) -> None:
+    evidence.observe(1.0, log_ratio, error, trust=trust, power=power, memory_seconds=0.0)
+
+
+def watch(
+    evidence: Evidence, seconds: int, error: float = 0.0, *, noise: float = 0.0, seed: int = 1, power: float = 0.0
+) -> float:
     """Let so many seconds pass at one error, and return the time constant at their end."""
     chance = random.Random(seed)
     for _ in range(seconds):
-        evidence.observe(1.0, 0.0, error + chance.gauss(0.0, noise), 1.0)
-    return evidence.follow_seconds()
+        observe(evidence, error + chance.gauss(0.0, noise), power=power)
+    return evidence.follow_seconds
 
 
 def test_at_first_errors_are_followed_fast_and_then_more_and_more_slowly() -> None:
     evidence = Evidence(FAST)
     assert watch(evidence, round(HASTE * FAST)) == FAST
     assert watch(evidence, 60) == pytest.approx(FAST + 60 / 3)
-    assert watch(evidence, 10_000) == SLOWEST_SECONDS
+    assert watch(evidence, 10_000) == SLOWEST_SECONDS[0]
+
+
+def test_it_gets_so_slow_that_chance_moves_a_weight_by_no_more_than_it_should() -> None:
+    evidence = Evidence(FAST)
+    slowest = 0.3**2 / (2 * CALM_RATIO**2)  # white noise of 0.3 in each second has the power 0.3 ** 2
+    assert slowest == 200.0
+    assert watch(evidence, 10_000, noise=0.4) == pytest.approx(slowest * 16 / 9, rel=0.4)
+    assert watch(evidence, 20_000, noise=10.0) == SLOWEST_SECONDS[1]
+
+
+def test_chance_that_is_known_beforehand_counts_before_it_is_seen() -> None:
+    evidence = Evidence(FAST)
+    assert watch(evidence, 2000, power=0.2) == pytest.approx(0.2 / (2 * CALM_RATIO**2))
+
+
+def test_a_weight_may_be_off_by_what_chance_may_have_done_to_it() -> None:
+    calm = Evidence(FAST)
+    assert calm.tolerance == TOLERANCE_RATIO
+    watch(calm, 200, power=0.0001)
+    assert calm.tolerance == TOLERANCE_RATIOS[0]
+    watch(calm, 1, power=0.025)
+    assert calm.tolerance == pytest.approx(LIKELY * (0.025 / (2 * calm.follow_seconds)) ** 0.5)
+    watch(calm, 10, power=10.0)
+    assert calm.tolerance == TOLERANCE_RATIOS[1]
+
+
+def test_what_is_news_is_written_at_once() -> None:
+    evidence = Evidence(FAST)
+    watch(evidence, 600, noise=0.2)
+    watch(evidence, 12, error=2.0, noise=0.2, seed=2)
+    assert evidence.follow_seconds < 2 * FAST
+    assert evidence.tolerance == TOLERANCE_RATIO
 
 
 def test_what_is_trusted_by_half_calms_down_in_twice_the_time() -> None:
     evidence = Evidence(FAST)
     for _ in range(200):
-        evidence.observe(1.0, 0.0, 0.0, 0.5)
-    assert evidence.follow_seconds() == pytest.approx(FAST + (100 - HASTE * FAST) / 3)
+        observe(evidence, 0.0, trust=0.5)
+    assert evidence.follow_seconds == pytest.approx(FAST + (100 - HASTE * FAST) / 3)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -52,7 +100,7 @@ def test_a_small_error_shows_over_a_long_time_and_is_followed_as_slowly() -> Non
 def test_an_error_too_small_to_matter_is_none_however_sure_it_is() -> None:
     evidence = Evidence(FAST)
     watch(evidence, 600)
-    assert watch(evidence, 300, error=LEAST_ERROR / 2) > 100.0
+    assert watch(evidence, 300, error=LEAST_ERROR / 2) > 200.0
 
 
 def test_a_weight_that_moves_is_no_surprise_where_the_error_answers() -> None:
@@ -61,19 +109,19 @@ def test_a_weight_that_moves_is_no_surprise_where_the_error_answers() -> None:
     watch(evidence, 400)
     for log_ratio in (0.3, 0.6, 0.9):
         for _ in range(20):
-            evidence.observe(1.0, log_ratio, -log_ratio, 1.0)
-    assert evidence.follow_seconds() < 100.0  # the weight is off by that much, and this is news
+            observe(evidence, -log_ratio, log_ratio)
+    assert evidence.follow_seconds < 100.0  # the weight is off by that much, and this is news
     evidence = Evidence(FAST)
     for second in range(400):
-        evidence.observe(1.0, second * 0.001, 0.0, 1.0)
-    assert evidence.follow_seconds() > 100.0
+        observe(evidence, 0.0, second * 0.001)
+    assert evidence.follow_seconds > 100.0
 
 
 def test_blocks_know_their_mean_and_say_when_they_are_complete() -> None:
     blocks = Blocks(4.0)
     assert [blocks.add(value, 1.0) for value in (1.0, 2.0, 3.0, 6.0)] == [False, False, False, True]
     assert (blocks.mean, blocks.variance) == (3.0, None)
-    assert not blocks.surprises(9.0)  # nothing is known of noise yet
+    assert not blocks.surprises(9.0, 0.0)  # nothing is known of noise yet
     for _ in range(4):
         blocks.add(4.0, 1.0)
     assert blocks.variance == pytest.approx(0.5)
@@ -81,10 +129,21 @@ def test_blocks_know_their_mean_and_say_when_they_are_complete() -> None:
 
 def test_one_outlier_does_not_make_everything_noise() -> None:
     blocks = Blocks(1.0)
-    for value in (0.0, 0.1, 0.0, 0.1):
+    for value in (0.0, 0.1) * 20:
         blocks.add(value, 1.0)
     before = blocks.variance
     blocks.add(1000.0, 1.0)
     assert before is not None
     assert blocks.variance is not None
-    assert blocks.variance < 2 * before
+    assert blocks.variance < 1.5 * before
+
+
+def test_the_fewer_blocks_have_been_seen_the_less_is_sure_of_their_noise() -> None:
+    blocks = Blocks(2.0)
+    for value in (0.0, 0.0, 0.2, 0.2):
+        blocks.add(value, 1.0)
+    assert blocks.variance == pytest.approx(0.02)
+    assert blocks.power() == 0.0
+    for value in (0.0, 0.2) * 8:
+        blocks.add(value, 2.0)
+    assert blocks.power() == pytest.approx(0.02 * 2.0 * (1.0 - 17**-0.5))

@@ -7,11 +7,18 @@ from hypothesis import strategies as st
 from feedback.director.weights import Member
 from feedback.director.weights.writing import Wanted, Writer, bounds, shortest_cycle
 
+TOLERANCE = 0.025
+
+
+def unbounded(wanted: dict[str, float], tolerance: float = TOLERANCE) -> dict[str, Wanted]:
+    """Return weights without bounds to speak of."""
+    return {name: Wanted(weight, 1, 10_000, tolerance) for name, weight in wanted.items()}
+
 
 def write(writer: Writer, now: float, wanted: dict[str, float], table: int = 100) -> dict[str, int]:
-    """Write weights without bounds to speak of, of members that have `table` in the table."""
+    """Write weights of members that have `table` in the table."""
     members = {name: Member(base_weight=100, weight=table, utilization=None) for name in wanted}
-    return writer.write(now, members, {name: Wanted(weight, 1, 10_000) for name, weight in wanted.items()})
+    return writer.write(now, members, unbounded(wanted))
 
 
 @pytest.mark.parametrize(
@@ -33,15 +40,22 @@ def test_bounds_are_whole_numbers_within_the_ratios(
 
 
 def test_small_moves_are_not_written_and_larger_ones_are() -> None:
-    writer = Writer("wlc", 0.025)
+    writer = Writer("wlc")
     assert write(writer, 0.0, {"rs1": 102.0}) == {"rs1": 100}
     assert write(writer, 1.0, {"rs1": 103.0}) == {"rs1": 103}
     assert write(writer, 2.0, {"rs1": 101.0}) == {"rs1": 103}
     assert write(writer, 3.0, {"rs1": 100.0}) == {"rs1": 100}
 
 
+def test_without_a_tolerance_every_whole_number_is_written() -> None:
+    writer = Writer("wrr", in_cycles=False)
+    members = {"rs1": Member(base_weight=1000, weight=1000, utilization=None)}
+    for weight in (999.0, 998.0):
+        assert writer.write(0.0, members, unbounded({"rs1": weight}, 0.0)) == {"rs1": weight}
+
+
 def test_a_small_weight_is_not_rounded_to_and_fro() -> None:
-    writer = Writer("wlc", 0.025)
+    writer = Writer("wlc")
     assert write(writer, 0.0, {"rs1": 1.4}, table=1) == {"rs1": 1}
     assert write(writer, 1.0, {"rs1": 1.55}, table=1) == {"rs1": 1}
     assert write(writer, 2.0, {"rs1": 1.65}, table=1) == {"rs1": 2}
@@ -51,11 +65,11 @@ def test_a_small_weight_is_not_rounded_to_and_fro() -> None:
 
 def test_written_weights_stay_within_the_bounds() -> None:
     members = {"rs1": Member(base_weight=100, weight=1002, utilization=None)}
-    assert Writer("wlc", 0.025).write(0.0, members, {"rs1": Wanted(1000.0, 5, 1000)}) == {"rs1": 1000}
+    assert Writer("wlc").write(0.0, members, {"rs1": Wanted(1000.0, 5, 1000)}) == {"rs1": 1000}
 
 
 def test_hash_schedulers_are_told_of_large_moves_and_then_of_all() -> None:
-    writer = Writer("mh", 0.025)
+    writer = Writer("mh")
     assert write(writer, 0.0, {"rs1": 109.0, "rs2": 104.0}) == {"rs1": 100, "rs2": 100}
     assert write(writer, 1.0, {"rs1": 111.0, "rs2": 104.0}) == {"rs1": 111, "rs2": 104}
     assert write(writer, 30.9, {"rs1": 200.0, "rs2": 104.0}) == {"rs1": 111, "rs2": 104}
@@ -64,7 +78,7 @@ def test_hash_schedulers_are_told_of_large_moves_and_then_of_all() -> None:
 
 @pytest.mark.parametrize("table", [0, 100])
 def test_a_newcomer_gets_its_weight_at_once_under_a_hash_scheduler_too(table: int) -> None:
-    writer = Writer("mh", 0.025)
+    writer = Writer("mh")
     write(writer, 0.0, {"rs1": 150.0})
     members = {
         "rs1": Member(base_weight=100, weight=150, utilization=None),
@@ -75,19 +89,43 @@ def test_a_newcomer_gets_its_weight_at_once_under_a_hash_scheduler_too(table: in
 
 
 def test_wrr_gets_multiples_of_one_unit() -> None:
-    assert write(Writer("wrr", 0.025), 0.0, {"a": 59.0, "b": 61.0, "c": 118.0, "d": 239.0}) == {
-        "a": 60,
-        "b": 60,
-        "c": 120,
-        "d": 240,
-    }
+    written = write(Writer("wrr"), 0.0, {"a": 59.0, "b": 61.0, "c": 118.0, "d": 239.0})
+    assert written == {"a": 60, "b": 60, "c": 120, "d": 240}
 
 
-def test_wrr_keeps_its_cycle_until_something_moves() -> None:
-    writer = Writer("wrr", 0.025)
+def test_wrr_keeps_its_cycle_until_something_moves_by_more_than_half_as_much_again_as_the_tolerance() -> None:
+    writer = Writer("wrr")
     first = write(writer, 0.0, {"a": 59.0, "b": 61.0, "d": 239.0})
-    assert write(writer, 1.0, {"a": 60.0, "b": 61.5, "d": 236.0}) == first
-    assert write(writer, 2.0, {"a": 60.0, "b": 80.0, "d": 236.0})["b"] == 80
+    assert write(writer, 1.0, {"a": 60.0, "b": 62.0, "d": 236.0}) == first
+    assert write(writer, 2.0, {"a": 60.0, "b": 80.0, "d": 236.0}) != first
+
+
+def test_a_cycle_is_not_written_again_for_its_scale_where_only_ratios_count() -> None:
+    writer, wanted = Writer("wrr"), {"a": 33.0, "b": 100.0}
+    first = write(writer, 0.0, wanted)
+    assert first == {"a": 33, "b": 99}
+    wanted = {"a": 14.4, "b": 90.0, "c": 70.0}
+    second = write(writer, 1.0, wanted)
+    assert max(abs(second[name] / weight - 1.0) for name, weight in wanted.items()) > 1.6 * TOLERANCE
+    for now in range(2, 50):
+        assert write(writer, float(now), wanted) == second
+
+
+def test_a_cycle_that_cannot_be_true_is_not_written_again_and_again() -> None:
+    writer, wanted = Writer("wrr"), {"a": 1000.0, "b": 5.0, "c": 333.0}
+    first = write(writer, 0.0, wanted)
+    assert write(writer, 1.0, wanted) == first
+    assert writer.resolution(333.0) == pytest.approx(first["b"] / 5.0 - 1.0)
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "weight", "ratio"),
+    [("wlc", 100.0, 0.005), ("wlc", 0.2, 0.5), ("wrr", 10.0, 0.05), ("mh", 100.0, 0.1)],
+)
+def test_no_weight_is_finer_than_whole_numbers_and_what_may_be_written(
+    scheduler: str, weight: float, ratio: float
+) -> None:
+    assert Writer(scheduler).resolution(weight) == ratio
 
 
 @pytest.mark.parametrize(
@@ -96,27 +134,38 @@ def test_wrr_keeps_its_cycle_until_something_moves() -> None:
         ({"a": 100.0}, {"a": 100}),
         ({"a": 100.0, "b": 98.0}, {"a": 100, "b": 100}),
         ({"a": 1000.0, "b": 900.0}, {"a": 999, "b": 888}),
-        ({"a": 1000.0, "b": 990.0}, {"a": 1000, "b": 1000}),
         ({"a": 1000.0, "b": 500.0}, {"a": 1000, "b": 500}),
         ({"a": 0.3}, {"a": 1}),
         ({"a": 3.0, "b": 1.0}, {"a": 3, "b": 1}),
     ],
 )
 def test_the_shortest_cycle_that_is_true_enough_is_taken(wanted: dict[str, float], weights: dict[str, int]) -> None:
-    assert shortest_cycle(wanted, 0.025)[0] == weights
+    cycle = shortest_cycle(unbounded(wanted))
+    assert cycle.weights == weights
+    assert cycle.is_true
 
 
-def test_where_no_cycle_is_true_enough_the_nearest_says_its_grain() -> None:
-    weights, grain = shortest_cycle({"a": 1000.0, "b": 5.0, "c": 333.0}, 0.025)
-    assert grain > 1
-    assert weights["b"] == grain
-    assert weights["a"] == pytest.approx(1000, rel=0.1)
+def test_who_is_known_better_is_kept_truer() -> None:
+    wanted = unbounded({"a": 100.0, "b": 98.0})
+    assert shortest_cycle(wanted).weights == {"a": 100, "b": 100}
+    wanted["b"] = Wanted(98.0, 1, 10_000, 0.005)
+    finer = shortest_cycle(wanted).weights
+    assert finer["b"] / finer["a"] == pytest.approx(0.98, rel=0.006)
+
+
+def test_where_no_cycle_is_true_enough_the_nearest_is_taken() -> None:
+    cycle = shortest_cycle(unbounded({"a": 1000.0, "b": 5.0, "c": 333.0}))
+    assert not cycle.is_true
+    assert cycle.weights["b"] == gcd(*cycle.weights.values())
+    assert cycle.weights["a"] == pytest.approx(1000, rel=0.1)
 
 
 @given(st.dictionaries(st.integers(), st.floats(5.0, 1000.0), min_size=1, max_size=8))
-def test_a_cycle_is_never_longer_than_fifty_units_and_says_where_it_is_untrue(wanted: dict[int, float]) -> None:
+def test_a_cycle_is_never_longer_than_fifty_units_and_says_how_true_it_is(wanted: dict[int, float]) -> None:
     named = {str(name): weight for name, weight in wanted.items()}
-    weights, grain = shortest_cycle(named, 0.025)
+    cycle = shortest_cycle(unbounded(named))
+    weights = cycle.weights
     assert max(weights.values()) / gcd(*weights.values()) <= 50
-    if grain == 1 and max(named.values()) > 50:
-        assert all(weights[name] == pytest.approx(weight, rel=0.0251) for name, weight in named.items())
+    for name, weight in named.items():
+        assert weights[name] / cycle.scale == pytest.approx(weight, rel=cycle.worst_ratio + 1e-9)
+    assert cycle.is_true == (cycle.worst_ratio <= TOLERANCE)
