@@ -90,6 +90,7 @@ class Receiver:
         self._connections.add(connection)
         try:
             await websocket.prepare(request)
+            await self._note_shown(identity)
             await connection.serve()
         finally:
             self._connections.discard(connection)
@@ -148,6 +149,13 @@ class Receiver:
                 text=f"{wrong}: an agent needs one of this director's authority (feedback agent enroll)"
             )
         return identity
+
+    async def _note_shown(self, identity: Identity | None) -> None:
+        if self._tls is not None and identity is not None:
+            try:
+                await self._tls.note_shown(identity)
+            except EnrolmentError as error:
+                self.agents.note(f"a certificate that is shown can't be noted: {error}", self.now())
 
     def _refuse(self, address: str, error: CutOffError) -> None:
         self.agents.refuse(f"a connection from {address}", error, self.now())

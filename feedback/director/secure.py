@@ -14,7 +14,7 @@ from feedback.director.config import TlsConfig
 from feedback.director.identity import Identity, identity_of
 from feedback.errors import EnrolmentError, FeedbackError
 from feedback.pki import authority
-from feedback.pki.register import Register, issue_time, revoked_name
+from feedback.pki.register import Register, is_awaited, issue_time, revoked_name
 from feedback.pki.store import Store
 from feedback.pki.validity import ends_soon, is_due
 from feedback.report import Renewed
@@ -94,6 +94,11 @@ class Tls:
             return False
         at_once = issue_time(identity.serial) < self._register.renew_before
         return at_once or is_due(identity.begins_at, identity.ends_at, self._now())
+
+    async def note_shown(self, identity: Identity) -> None:
+        """Note that an agent has what it was given for another authority's sake. Raises EnrolmentError."""
+        if self.store is not None and is_awaited(self._register, identity.serial):
+            await asyncio.to_thread(self.store.note_shown, identity.serial)
 
     async def renewed(self, request: web.Request) -> Renewed:
         """Return a new certificate, and whom to trust, for whoever has a good one. Raises EnrolmentError."""

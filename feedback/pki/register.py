@@ -26,12 +26,13 @@ class Invitation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Issued(msgspec.Struct, frozen=True, kw_only=True):
-    """A certificate that is out. Times are Unix seconds."""
+    """A certificate that is out. Times are Unix seconds. shown: its holder surely has it, and what came with it."""
 
     serial: str  # in hex, as TLS libraries show it
     names: tuple[str, ...]
     issued_at: float
     expires_at: float
+    shown: bool = False
 
 
 class Register(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,10 +103,23 @@ def standing(register: Register, now: float) -> tuple[Issued, ...]:
 
 
 def behind(register: Register, now: float) -> tuple[str, ...]:
-    """Return the names whose certificates are to be renewed at once, and none has been."""
-    good = standing(register, now)
-    renewed = {name for one in good if one.issued_at >= register.renew_before for name in one.names}
+    """Return the names whose certificates are to be renewed at once, and which have shown none that was."""
+    good = standing(register, now) if register.renew_before else ()
+    renewed = {name for one in good if one.shown and one.issued_at >= register.renew_before for name in one.names}
     return tuple(sorted({name for one in good for name in one.names} - renewed))
+
+
+def mark_shown(register: Register, serial: int) -> Register:
+    """Return the register with a certificate known to be in its holder's hands."""
+    out = (msgspec.structs.replace(one, shown=True) if one.serial == f"{serial:x}" else one for one in register.issued)
+    return msgspec.structs.replace(register, issued=tuple(out))
+
+
+def is_awaited(register: Register, serial: int) -> bool:
+    """Tell whether it is to be noted that this certificate is shown: it was renewed for another authority's sake."""
+    if not 0 < register.renew_before <= issue_time(serial):
+        return False
+    return not any(one.shown and one.serial == f"{serial:x}" for one in register.issued)
 
 
 def serial_number(now: float, chance: int) -> int:

@@ -76,10 +76,10 @@ class Store:
             with _told(self.directory):
                 trusted = self.authority_file.read_bytes()
                 begins = authority.is_one(trusted)
-                if not begins and (late := register.behind(known, self._now())):
+                if late := register.behind(known, self._now()):
                     raise EnrolmentError(
                         f"not all agents have followed yet: {', '.join(late)}; the director renews the certificates of "
-                        "those that are connected. Revoke what won't come back"
+                        "those that are connected, and waits until they show them. Revoke what won't come back"
                     )
                 # First: if anything comes in between, the step is taken again, and agents get a certificate more
                 self._write(REGISTER, _encoded(msgspec.structs.replace(known, renew_before=self._now())))
@@ -138,7 +138,7 @@ class Store:
         def redeem(now: float, old: Register) -> tuple[Register, tuple[Certificate, tuple[str, ...]]]:
             left, names = register.redeem(old, secret, now)
             made = self._make(left, key, names, now)
-            return register.note(left, _issued(made, names)), (made, names)
+            return register.note(left, msgspec.structs.replace(_issued(made, names), shown=True)), (made, names)
 
         return self._change(redeem)
 
@@ -151,6 +151,10 @@ class Store:
             return register.note(old, _issued(made, names)), made
 
         return self._change(add)
+
+    def note_shown(self, serial: int) -> None:
+        """Note that a certificate is in its holder's hands."""
+        self._change(lambda _, old: (register.mark_shown(old, serial), None))
 
     def revoke(self, name: str) -> None:
         """Take every certificate and token of this name back."""

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from feedback.director.link import Refusal
+from feedback.pki.register import behind
+from feedback.pki.store import Store
 from tests.places import own_address
 
 pytestmark = pytest.mark.loopback
@@ -143,9 +145,8 @@ def test_running_agents_follow_from_one_authority_to_another(tmp_path: Path) -> 
     cluster.command("pki", "init", cluster.address, "--directory", "pki")
 
     def follows(trusted: int) -> bool:
-        return (tmp_path / "tls" / "ca.pem").read_text().count("BEGIN") == trusted and cluster.state(
-            "rs1"
-        ) == "connected"
+        has_followed = behind(Store(tmp_path / "pki").register(), time.time()) == ()
+        return has_followed and (tmp_path / "tls" / "ca.pem").read_text().count("BEGIN") == trusted
 
     with cluster.director():
         cluster.enrol("rs1")
@@ -160,6 +161,7 @@ def test_running_agents_follow_from_one_authority_to_another(tmp_path: Path) -> 
                 )
                 until(lambda trusted=trusted: follows(trusted), lambda: cluster.said("rs1.log"))  # type: ignore[misc]
                 assert cluster.said("rs1.log").count("connects again with it") == step
+            until(lambda: cluster.state("rs1") == "connected", lambda: cluster.said("rs1.log"))
     assert (tmp_path / "tls" / "ca.pem").read_text() == (tmp_path / "pki" / "ca.pem").read_text()
     assert "certificate is refused" not in cluster.said("rs1.log")
 

@@ -12,7 +12,9 @@ from feedback.pki.register import (
     Register,
     behind,
     invite,
+    is_awaited,
     issue_time,
+    mark_shown,
     note,
     redeem,
     revoke,
@@ -83,9 +85,23 @@ def test_names_are_behind_until_a_certificate_of_theirs_is_renewed() -> None:
     known = note(note(EMPTY, issued(("rs1", "mail"), 10.0)), issued(("rs2",), 20.0))
     known = msgspec.structs.replace(known, renew_before=30.0)
     assert behind(known, 40.0) == ("mail", "rs1", "rs2")
-    assert behind(note(known, issued(("mail", "rs1"), 30.0)), 40.0) == ("rs2",)
+    given = note(known, issued(("mail", "rs1"), 30.0))
+    assert behind(given, 40.0) == ("mail", "rs1", "rs2"), "it may have been lost on the way"
+    assert behind(mark_shown(given, int(given.issued[-1].serial, 16)), 40.0) == ("rs2",)
     assert behind(revoke(known, "rs2", 35.0), 40.0) == ("mail", "rs1")
     assert behind(known, 1e9) == ()
+    assert behind(msgspec.structs.replace(known, renew_before=0.0), 40.0) == ()
+
+
+def test_a_certificate_is_noted_once_as_shown_and_only_while_authorities_change() -> None:
+    known = note(EMPTY, issued(("rs1",), 30.0))
+    serial = int(known.issued[0].serial, 16)
+    assert not is_awaited(known, serial)
+    changing = msgspec.structs.replace(known, renew_before=20.0)
+    assert is_awaited(changing, serial)
+    assert not is_awaited(mark_shown(changing, serial), serial)
+    assert not is_awaited(msgspec.structs.replace(known, renew_before=31.0), serial)
+    assert mark_shown(changing, serial + 1) == changing
 
 
 def test_what_has_expired_is_forgotten_when_something_is_issued() -> None:
