@@ -1,4 +1,9 @@
-r"""Test kit for checks: a network that follows a script, and a clock that jumps.
+r"""Test kit for plugins: proof that they keep to their contract, a network that follows a script, a clock that jumps.
+
+`conform_check`, `conform_source` and `conform_policy` look for whatever the contract of each kind does not allow, and
+raise ConformanceError with all of it:
+
+    conform_check(GearmanCheck, Connection(Receive(b"version\n"), Send(b"OK 1.1.20\n")))
 
 A script says what the peer does. A check runs against it with no socket and in no time:
 

@@ -178,8 +178,20 @@ class _Trial:
         await self._cancel(self._source.sample, seconds=seconds / 2)
         await self._cancel_change()
         await self._look_around("after it was cancelled", files, programs)
-        if self._right:
-            await self._sample("a sample after it was cancelled", rule="cancelled")
+        if self._right and not self._failing:
+            await self._recover()
+
+    async def _recover(self) -> None:
+        """Sample once more: what was cancelled may need a moment, where it waits for a thread."""
+        deadline = time.monotonic() + GRACE_SECONDS
+        while time.monotonic() < deadline:
+            task = asyncio.ensure_future(_caught(self._source.sample))
+            await asyncio.wait({task}, timeout=GRACE_SECONDS)
+            if task.done() and not isinstance(task.result(), SourceError):
+                return
+            task.cancel()
+            await asyncio.sleep(BEAT_SECONDS)
+        await self._sample("a sample after it was cancelled", rule="cancelled")
 
     async def _cancel_change(self) -> None:
         if type(self._source).change is not Source.change:

@@ -353,3 +353,26 @@ def test_a_look_is_a_sample_or_nothing(answer: Any, words: str) -> None:
 
     with pytest.raises(ConformanceError, match=f"{words}\n"):
         conform_source(Looking)
+
+
+class Recovering(Waiting, name="recovering"):
+    """A host that can't be asked again for a while after it was cancelled."""
+
+    seconds: Annotated[float, "how long"] = 0.1
+
+    def __post_init__(self) -> None:
+        self._until = 0.0
+
+    async def sample(self) -> Sample:
+        if time.monotonic() < self._until:
+            raise SourceError("the last one still waits")
+        try:
+            return await super().sample()
+        except asyncio.CancelledError:
+            self._until = time.monotonic() + self.seconds
+            raise
+
+
+def test_a_source_may_need_a_moment_after_it_was_cancelled_and_no_longer() -> None:
+    conform_source(Recovering)
+    assert broken_rules(lambda: conform_source(Recovering, seconds=60.0)) == {"cancelled"}
