@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import socket
+from asyncio import sslproto
 from typing import Protocol, Self, cast
 
 from feedback.agent.secure import Secure, TlsError, tls_words
@@ -17,6 +18,7 @@ WRITE_TIMEOUT_SECONDS = 5.0
 UNHEARD = "; its log says whether it refuses this agent's certificate"
 MAX_UNSENT_BYTES = 64 * 1024
 READ_BYTES = 4096
+sslproto.SSLProtocol.max_size = 16 * 1024  # as much as one record has; else asyncio keeps 256 kB for each connection
 
 KEEPALIVE_IDLE_SECONDS = 3
 KEEPALIVE_INTERVAL_SECONDS = 1
