@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import feedback.testing
 from feedback.commands import program_rules
 from feedback.errors import Reason
 from feedback.net import Datagrams, Net, Stream
@@ -79,6 +80,10 @@ def test_the_page_has_no_rule_that_is_gone() -> None:
 def test_the_page_has_every_rule_that_programs_are_judged_by_and_no_other() -> None:
     (table,) = re.findall(r"\| rule \| a program \|\n\|---\|---\|\n((?:\|.*\n)+)", PAGE)
     assert table == "".join(f"| `{rule}` | {right} |\n" for rule, right in program_rules.RULES.items())
+
+
+def test_the_page_names_everything_in_the_kit() -> None:
+    assert [name for name in feedback.testing.__all__ if f"`{name}`" not in PAGE and f"`{name}(" not in PAGE] == []
 
 
 def test_the_page_of_checks_names_every_reason() -> None:
