@@ -20,7 +20,14 @@ def _whole(members: Mapping[str, Member], weights: Mapping[str, float]) -> dict[
     return {name: max(1, round(weights.get(name, member.base_weight))) for name, member in members.items()}
 
 
-class Wensong(Policy):
+class Yardstick(Policy):
+    """A law that nobody's floor and ceiling hold back."""
+
+    floor: float = 0.0
+    ceiling: float = 1000.0
+
+
+class Wensong(Yardstick):
     """The dynamic feedback of LVS's author: every 5 s w += A * cbrt(0.95 - load), within base .. 10 * base; A = 5.
 
     Wensong Zhang, "Linux Virtual Server: dynamic feedback load balancing" (linuxvirtualserver.org).
@@ -47,7 +54,7 @@ class Wensong(Policy):
         return _whole(members, self._weights)
 
 
-class AgentCheck(Policy):
+class AgentCheck(Yardstick):
     """HAProxy's agent-check with an agent that answers its idle share: w = base * (1 - load), as it is reported.
 
     filter_seconds: the time constant of a filter that HAProxy does not have.
@@ -70,7 +77,7 @@ class AgentCheck(Policy):
         return _whole(members, {name: members[name].base_weight * idle for name, idle in self._idle.items()})
 
 
-class WeightedRoundRobin(Policy):
+class WeightedRoundRobin(Yardstick):
     """gRPC's weighted_round_robin: weight = requests per second / utilization, over 10 s.
 
     gRFC A58, client-side weighted round robin. Its per-report counts are the table's new connections here.
@@ -103,7 +110,7 @@ class WeightedRoundRobin(Policy):
         return _whole(members, {name: members[name].base_weight * value / mean for name, value in wanted.items()})
 
 
-class Robinhood(Policy):
+class Robinhood(Yardstick):
     """Dropbox's: an integral controller for each server leads its utilization to the mean of all.
 
     "Robinhood: Dropbox's in-house load balancing service" (dropbox.tech, 2024): w += w * k * (mean - u).
@@ -127,7 +134,7 @@ class Robinhood(Policy):
         return _whole(members, self._weights)
 
 
-class LogIntegral(Policy):
+class LogIntegral(Yardstick):
     """The plain integral of the logarithm: d/dt ln w = 0.1 * (mean of ln u - ln u), every second."""
 
     GAIN = 0.1
@@ -147,7 +154,7 @@ class LogIntegral(Policy):
         return _whole(members, {name: members[name].base_weight * math.exp(log) for name, log in self._logs.items()})
 
 
-class Fixed(Policy):
+class Fixed(Yardstick):
     """The same weights always, or from a time on: what nobody knows but the simulation. `weights`: (since, weights)."""
 
     weights: Sequence[tuple[float, Mapping[str, int]]]

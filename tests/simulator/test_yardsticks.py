@@ -2,6 +2,7 @@ import math
 
 import pytest
 
+from feedback.director.stepping import wrong_weights
 from feedback.director.weights import Member, Policy
 from feedback.simulator.scenario import Scenario, ServerSpec
 from feedback.simulator.yardsticks import MOST_UNITS, YARDSTICKS, Fixed, whole_numbers
@@ -87,3 +88,10 @@ def test_fixed_weights_change_when_they_are_to() -> None:
     policy = Fixed(weights=((-math.inf, {"a": 1, "b": 2}), (10.0, {"a": 3, "b": 4})))
     assert policy.step(9.0, {"a": member(0.5)}) == {"a": 1}
     assert policy.step(10.0, {"a": member(0.5), "b": member(0.5)}) == {"a": 3, "b": 4}
+
+
+@pytest.mark.parametrize("name", YARDSTICKS)
+def test_no_floor_and_no_ceiling_holds_them_back(name: str) -> None:
+    """A director would refuse what goes beyond those of its configuration."""
+    policy = make(name)
+    assert wrong_weights({"a": 1, "b": 90_000}, {"a": member(0.1), "b": member(0.9)}, policy) == ""
