@@ -77,7 +77,8 @@ class StreamConnection(asyncio.BufferedProtocol):
             async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
                 context = secure.context() if secure is not None else None
                 loop = asyncio.get_running_loop()
-                _, connection = await loop.create_connection(cls, url.host, url.port, ssl=context)
+                name = None if context is None else cast("str", url.host.encode())  # as str it takes the tables of IDNA
+                _, connection = await loop.create_connection(cls, url.host, url.port, ssl=context, server_hostname=name)
                 try:
                     await connection.upgrade(url, token)
                 except LostError as error:
