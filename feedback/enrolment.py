@@ -61,7 +61,10 @@ def certificates_in(pem: str) -> bytes:
     found = _CERTIFICATE.findall(pem)
     if not found:
         raise ValueError("there is no certificate")
-    return b"".join(base64.b64decode("".join(text.split()), validate=True) for text in found)
+    try:
+        return b"".join(base64.b64decode("".join(text.split()), validate=True) for text in found)
+    except binascii.Error as error:
+        raise ValueError(f"a certificate is damaged: {error}") from None
 
 
 def parse_token(text: str) -> Token:

@@ -125,7 +125,7 @@ class Store:
     def invite(self, names: Sequence[str], valid_seconds: float) -> Token:
         """Return a new token by which a host gets a certificate for these names."""
         with _told(self.authority_file):
-            der = certificates_in(self.authority_file.read_text())
+            der = _understood(self.authority_file, lambda: certificates_in(self.authority_file.read_text()))
         secret = secrets.token_bytes(SECRET_BYTES)
         self._change(lambda now, old: (register.invite(old, secret, names, now, valid_seconds), None))
         return Token(fingerprint(der), secret)
@@ -199,7 +199,8 @@ class Store:
         key = self.directory / f"{AUTHORITY}.key"
         with _told(key):
             signs = key.read_bytes()
-            return Pair(authority.signing(self.authority_file.read_bytes(), signs), signs)
+            trusted = self.authority_file.read_bytes()
+        return Pair(_understood(self.authority_file, lambda: authority.signing(trusted, signs)), signs)
 
     def _make_directory(self) -> None:
         if not self.directory.exists():
@@ -238,6 +239,14 @@ def _told(path: Path) -> Iterator[None]:
         raise EnrolmentError(f"{error.filename or path} is not there: `feedback pki init` makes an authority") from None
     except OSError as error:
         raise EnrolmentError(f"{error.filename or path} can't be used: {error.strerror}") from None
+
+
+def _understood(path: Path, read: Callable[[], DoneT]) -> DoneT:
+    """Say in a sentence which file is damaged."""
+    try:
+        return read()
+    except ValueError as error:
+        raise EnrolmentError(f"{path} or its key is damaged ({error}): bring back a copy of both") from None
 
 
 def _issued(made: Certificate, names: Sequence[str]) -> Issued:

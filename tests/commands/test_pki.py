@@ -149,6 +149,27 @@ def test_an_authority_whose_key_is_another_s_is_named(capsys: pytest.CaptureFixt
     )
 
 
+NO_CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMTIz\n-----END CERTIFICATE-----\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("rollover",), "nothing"),
+        (("rollover",), NO_CERTIFICATE),
+        (("director", "lvs1"), NO_CERTIFICATE),
+        (("enroll", "rs1"), "nothing"),
+        (("enroll", "rs1"), "\xe4"),
+    ],
+)
+def test_a_damaged_authority_is_named(capsys: pytest.CaptureFixture[str], words: tuple[str, ...], text: str) -> None:
+    Path("pki/ca.pem").write_text(text, encoding="latin-1")
+    status, sentence = failure(capsys, "pki", *words, "--directory", "pki")
+    assert status == 1
+    assert sentence.startswith("feedback pki: pki/ca.pem or its key is damaged (")
+    assert sentence.endswith("): bring back a copy of both")
+
+
 @pytest.mark.loopback
 class TestEnrolment:
     """Over TLS, with a director in a thread."""

@@ -178,6 +178,10 @@ HOSTS: Mapping[str, Parser] = {
         _sentence(lambda data: str(enrolment.parse_token(data.decode("latin-1")))),
         (str(enrolment.Token(bytes(32), bytes(16))).encode(),),
     ),
+    "authority's certificates": Parser(
+        _sentence(lambda data: enrolment.certificates_in(data.decode("ascii", "replace"))),
+        (b"-----BEGIN CERTIFICATE-----\nMTIz\n-----END CERTIFICATE-----\n" * 2,),
+    ),
     "director's URL": Parser(
         _sentence(
             lambda data: handshake.encode_request(url.parse_director_url(data.decode("latin-1")), Secret("t"), _KEY)
