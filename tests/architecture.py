@@ -142,10 +142,13 @@ ROOMS: Mapping[str, Room] = {
         shells=(
             "feedback.testing",
             "feedback.testing.checks",
+            "feedback.testing.clusters",
             "feedback.testing.plugins",
             "feedback.testing.policies",
+            "feedback.testing.reaching",
             "feedback.testing.scripted",
             "feedback.testing.sources",
+            "feedback.testing.surroundings",
             "feedback.testing.virtual",
         ),
         rooms=("words", "codecs", "checks", "engine", "agent", "director"),

@@ -1,7 +1,6 @@
 """What every weight policy must do, whatever its law: seen by stepping it through clusters to which much happens."""
 
-import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -9,14 +8,12 @@ import msgspec
 
 from feedback.director.weights import Member, Policy, make_policy
 from feedback.director.weights.writing import NO_SHARES, bounds
-from feedback.report import MAX_RATIO
 from feedback.testing import conformance, plugins
+from feedback.testing.clusters import STORIES, Moment, eventful
 from feedback.testing.conformance import Findings
+from feedback.testing.reaching import impurities
 
 SCHEDULERS = ("rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "mh", "dh", "fo", "ovf", "sed", "nq", "twos")
-IMPURE = frozenset(
-    {"asyncio", "datetime", "logging", "os", "random", "secrets", "socket", "subprocess", "threading", "time"}
-)
 
 JUMP_RATIO = 0.1
 """How far a weight may move in the step in which reports cease."""
@@ -39,7 +36,6 @@ RULES: Mapping[str, str] = {
 }
 
 Make = Callable[..., Policy]
-Moment = tuple[float, dict[str, Member]]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -213,96 +209,3 @@ def _is_within(weight: int, member: Member, settings: Settings) -> bool:
 
 def _busy(member: Member) -> Member:
     return msgspec.structs.replace(member, utilization=0.9, weight=1)
-
-
-def _member(utilization: float | None, base_weight: int = 100, **more: Any) -> Member:
-    fields = {"weight": base_weight, "usable_seconds": 1000.0, **more}
-    return Member(base_weight=base_weight, utilization=utilization, **fields)
-
-
-def eventful() -> list[Moment]:
-    """Return a story: members come and go, some are silent for a while, and time is irregular and stands still."""
-    moments: list[Moment] = []
-    now = 50_000.0
-    for number in range(120):
-        now += (1.0, 0.1, 3.0, 1.0, 0.0)[number % 5] + (3600.0 if number == 90 else 0.0)
-        members = {
-            "rs1": _member(0.2 + 0.6 * (number % 7) / 7),
-            "rs2": _member(0.9, 50, active_connections=number, new_connections=3),
-            "old": _member(0.4, 0),
-        }
-        if number % 40 >= 20:
-            members["guest"] = _member(0.1, 1 + number // 40, usable_seconds=float(number % 20))
-        if 30 <= number < 60:
-            members["rs2"] = _member(None, 50)
-        if number >= 100:
-            members["rs1"] = _member(0.5, 200)
-        moments.append((now, members))
-    return moments
-
-
-def _still(members: dict[str, Member]) -> list[Moment]:
-    return [(7.0, dict(members))] * 20 + [(8.0 + second, dict(members)) for second in range(40)]
-
-
-STORIES: Mapping[str, Callable[[], list[Moment]]] = {
-    "nobody": lambda: [(float(second), {}) for second in range(5)],
-    "one member": lambda: _still({"rs1": _member(0.7)}),
-    "hundreds of members": lambda: [
-        (float(second), {f"rs{number}": _member((number + second) % 10 / 10) for number in range(300)})
-        for second in range(20)
-    ],
-    "nobody busy": lambda: _still({"rs1": _member(0.0), "rs2": _member(0.0)}),
-    "one idle, one as busy as can be told": lambda: _still({"rs1": _member(0.0), "rs2": _member(MAX_RATIO)}),
-    "nobody ever reports": lambda: _still({"rs1": _member(None), "rs2": _member(None, 7)}),
-    "weights from 1 to what the kernel takes": lambda: _still({"rs1": _member(0.5, 1), "rs2": _member(0.5, 2**31 - 1)}),
-    "weights that another hand has written": lambda: _still(
-        {"rs1": _member(0.5, weight=0), "rs2": _member(0.5, weight=100_000)}
-    ),
-    "as many connections as can be": lambda: _still(
-        {"rs1": _member(0.5, active_connections=2**32, new_connections=2**32), "rs2": _member(0.5)}
-    ),
-    "members that have only just become usable": lambda: _still({"rs1": _member(0.5, usable_seconds=0.0)}),
-}
-
-
-def impurities(policy: type[Policy]) -> set[str]:
-    """Return the modules by which a policy's code could look around, of those its functions name."""
-    functions = [
-        value
-        for cls in policy.__mro__
-        if issubclass(cls, Policy) and cls is not Policy
-        for value in vars(cls).values()
-        if isinstance(value, types.FunctionType)
-    ]
-    package = policy.__module__.partition(".")[0]
-    return {module for function in _reached(functions, package) for module in _named(function) if module in IMPURE}
-
-
-def _reached(functions: Sequence[types.FunctionType], package: str) -> list[types.FunctionType]:
-    """Return functions and those of the same package that they name, and so on."""
-    reached: dict[types.FunctionType, None] = {}
-    waiting = list(functions)
-    while waiting:
-        function = waiting.pop()
-        if function in reached or function.__module__.partition(".")[0] != package:
-            continue
-        reached[function] = None
-        named = (function.__globals__.get(name) for name in _names(function.__code__))
-        waiting.extend(value for value in named if isinstance(value, types.FunctionType))
-    return list(reached)
-
-
-def _named(function: types.FunctionType) -> Iterator[str]:
-    """Yield the top-level modules of what a function names: `time` for `time.monotonic()`, and for `monotonic()`."""
-    for name in _names(function.__code__):
-        value = function.__globals__.get(name)
-        module = value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", None)
-        yield (module if isinstance(module, str) else name).partition(".")[0]
-
-
-def _names(code: types.CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _names(constant)

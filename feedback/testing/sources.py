@@ -1,13 +1,9 @@
 """What every metric source must do, whatever it measures: seen by sampling it, and by cancelling it at many moments."""
 
-import ast
 import asyncio
-import os
-import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from feedback.agent.source import Sample, Source, SourceError
@@ -15,44 +11,19 @@ from feedback.options import Field, fields_of, take_apart
 from feedback.report import MAX_FAILURE_LENGTH, MAX_RATIO, is_ratio
 from feedback.testing import conformance, plugins
 from feedback.testing.conformance import Findings
+from feedback.testing.reaching import heavy_imports
+from feedback.testing.surroundings import BEAT_SECONDS, Heart, children, open_files
 
 SAMPLES = 3
 HOLD_SECONDS = 0.1
 """A source that holds the event loop for longer, every time, holds every other source and the reports."""
 
-BEAT_SECONDS = 0.01
 GRACE_SECONDS = 1.0
 """How long what a source has begun may take to end once it has been cancelled."""
 
 CANCELLED_AFTER_TURNS = (0, 1, 2, 4)
 RESERVED = frozenset({"source", "interval", "timeout", "from", "drain_above", "down_above"})
 
-HEAVY = (
-    "aiohttp",
-    "asyncssh",
-    "boto3",
-    "cryptography",
-    "django",
-    "dns",
-    "feedback.checks",
-    "feedback.commands",
-    "feedback.director",
-    "feedback.engine",
-    "feedback.simulator",
-    "httpx",
-    "numpy",
-    "pandas",
-    "prometheus_client",
-    "pydantic",
-    "pyroute2",
-    "requests",
-    "rich",
-    "sqlalchemy",
-    "uvloop",
-)
-"""What brings megabytes into an agent, which has about twenty."""
-
-LIGHT = ("feedback.checks.codecs", "feedback.checks.matching")
 
 RULES: Mapping[str, str] = {
     **plugins.RULES,
@@ -94,37 +65,12 @@ def _examine(kind: type[Source], findings: Findings) -> None:
             findings.add("reserved", f"it has an option {field.name}")
         elif field.name == "limit" and not _is_above_0(field):
             findings.add("limit", "its limit may be 0 or less")
-    for name in sorted(set(imported(_file_of(kind)))):
-        if _begins(name, HEAVY) and not _begins(name, LIGHT):
-            findings.add("light", f"its module imports {name}")
-
-
-def _file_of(kind: type[Source]) -> Path:
-    """Return where a class's source is; an empty file where it has none."""
-    file = getattr(sys.modules[kind.__module__], "__file__", None) or ""
-    return Path(file if file.endswith(".py") else os.devnull)
+    for name in heavy_imports(kind):
+        findings.add("light", f"its module imports {name}")
 
 
 def _is_above_0(field: Field) -> bool:
     return take_apart(field.kind).unit is not None or not (plugins.fits(0.0, field.kind) or plugins.fits(0, field.kind))
-
-
-def _begins(name: str, packages: tuple[str, ...]) -> bool:
-    return any(f"{name}.".startswith(f"{package}.") for package in packages)
-
-
-def imported(path: Path) -> Iterator[str]:
-    """Yield what a module imports when it is imported itself, and not for a type checker alone."""
-    for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            continue
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            continue
-        for part in ast.walk(node):
-            if isinstance(part, ast.Import):
-                yield from (alias.name for alias in part.names)
-            elif isinstance(part, ast.ImportFrom):
-                yield from (f"{part.module}.{alias.name}" for alias in part.names)
 
 
 class _Trial:
@@ -140,7 +86,7 @@ class _Trial:
 
     async def run(self) -> None:
         """Sample again and again, then cancel at many moments, and sample once more."""
-        heart = _Heart()
+        heart = Heart()
         self._own = {asyncio.current_task(), asyncio.create_task(heart.beat())} - {None}  # type: ignore[assignment]
         programs = children()
         self._look()
@@ -161,7 +107,7 @@ class _Trial:
             if came is not None and (wrong := wrong_sample(came)):
                 self._findings.add("sample", f"a look returns {wrong}")
 
-    async def _repeat(self, heart: "_Heart", programs: frozenset[int]) -> None:
+    async def _repeat(self, heart: Heart, programs: frozenset[int]) -> None:
         await self._cancel_change()
         files = open_files()  # a source may keep what it reads from again and again
         began = time.monotonic()
@@ -169,7 +115,8 @@ class _Trial:
             await self._sample(f"sample {number + 1}")
         seconds = (time.monotonic() - began) / (SAMPLES - 1)
         await self._look_around("after samples", files, programs)
-        self._feel(await heart.longest_gap(self._source.sample))
+        # a busy host holds one of them, but hardly each
+        self._feel(min([await heart.longest_gap(lambda: _caught(self._source.sample)) for _ in range(SAMPLES)]))
         await self._cancel_everywhere(seconds, files, programs)
 
     async def _cancel_everywhere(self, seconds: float, files: Counter[str], programs: frozenset[int]) -> None:
@@ -283,53 +230,3 @@ def wrong_sample(came: object) -> str:
     if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not is_ratio(ratio):
         return f"a ratio of {ratio!r:.60}"
     return ""
-
-
-class _Heart:
-    """Beats on the loop: a beat that comes late tells that something has held it."""
-
-    def __init__(self) -> None:
-        self._gap_seconds = 0.0
-
-    async def beat(self) -> None:
-        """Beat until cancelled."""
-        while True:
-            before = time.monotonic()
-            await asyncio.sleep(BEAT_SECONDS)
-            self._gap_seconds = max(self._gap_seconds, time.monotonic() - before - BEAT_SECONDS)
-
-    async def longest_gap(self, sample: Act) -> float:
-        """Return for how long every one of some samples has held the loop at a time: a busy host holds one of them."""
-        gaps = []
-        for _ in range(SAMPLES):
-            await asyncio.sleep(2 * BEAT_SECONDS)
-            self._gap_seconds = 0.0
-            await _caught(sample)
-            await asyncio.sleep(2 * BEAT_SECONDS)
-            gaps.append(self._gap_seconds)
-        return min(gaps)
-
-
-def open_files() -> Counter[str]:
-    """Return what this process has open, by name."""
-    names: Counter[str] = Counter()
-    for descriptor in Path("/proc/self/fd").iterdir():
-        try:
-            name = str(descriptor.readlink())
-        except OSError:
-            continue  # that of the listing itself
-        names[name.partition(":[")[0] if name.startswith("socket:") else name] += 1
-    return names
-
-
-def children() -> frozenset[int]:
-    """Return the programs that this process has started and that are there, those that have ended unheeded too."""
-    found = set()
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            text = path.read_text()
-        except OSError:
-            continue  # it has just ended
-        if int(text.rpartition(")")[2].split()[1]) == os.getpid():
-            found.add(int(path.parent.name))
-    return frozenset(found)

@@ -13,7 +13,8 @@ import pytest
 
 from feedback.agent.source import Sample, Source, SourceError
 from feedback.testing import ConformanceError, conform_source
-from feedback.testing.sources import RULES, imported
+from feedback.testing.reaching import imported
+from feedback.testing.sources import RULES
 from tests.testing.test_checks import broken_rules
 
 if TYPE_CHECKING:
