@@ -23,11 +23,11 @@ from collections.abc import Mapping
 from statistics import fmean
 from typing import NamedTuple
 
-from feedback.director.weights.balance import MAX_ERROR, Reach, errors
+from feedback.director.weights.balance import MAX_ERROR, Reach, center_of, errors
 from feedback.director.weights.connections import Connections
 from feedback.director.weights.echo import Echo
 from feedback.director.weights.evidence import Evidence
-from feedback.director.weights.policy import Member, Policy
+from feedback.director.weights.policy import Bound, Member, Policy, Terms
 from feedback.director.weights.slow_start import ramp
 from feedback.director.weights.track import RETURN_SECONDS, Clock, Track, Tracks, lag
 from feedback.director.weights.writing import TOLERANCE_RATIO, Wanted, Writer, bounds
@@ -48,6 +48,15 @@ class Error(NamedTuple):
     told: float
 
 
+class Course(NamedTuple):
+    """What a step went by: how busy members were, their levels, the errors that were followed, and their reach."""
+
+    busy: Mapping[str, float] = {}
+    level: Mapping[str, float] = {}
+    followed: Mapping[str, float] = {}
+    reach: Reach = Reach()
+
+
 class EqualizePolicy(Policy, name="equalize"):
     """Move weights until every destination is as busy as the service's mean."""
 
@@ -63,6 +72,9 @@ class EqualizePolicy(Policy, name="equalize"):
         self._evidence: dict[str, Evidence] = {}
         self._settle_seconds = 3.0 * self._filter_seconds + REPORT_LAG_SECONDS
         self._reach = Reach()
+        self._course = Course()
+        self._idle = 0.0  # from 0 to 1: how much all are too idle to learn from
+        self._last: tuple[Mapping[str, Member], Mapping[str, Track]] = {}, {}
 
     def step(self, now: float, members: Mapping[str, Member]) -> dict[str, int]:
         """Return the weights at `now`."""
@@ -76,8 +88,46 @@ class EqualizePolicy(Policy, name="equalize"):
         self._integrate(step, members, tracks)
         self._centre(step, tracks)
         self._reach = self._limit(members, tracks)
+        self._last = members, tracks
         wanted = {name: self._wanted(name, members[name], track) for name, track in tracks.items()}
         return self._writer.write(self._clock.seconds, members, wanted)
+
+    def terms(self) -> dict[str, Terms]:
+        """Return what the last step's weights are made of."""
+        members, tracks = self._last
+        aims = aims_of(self._course)
+        return {
+            name: self._writer.explain(
+                name,
+                self._bound(name, members[name], track),
+                utilization=self._course.busy.get(name, track.utilization),
+                aim=aims.get(name),
+                error=self._course.followed.get(name),
+                follow_seconds=self._follow_seconds(name),
+            )
+            for name, track in tracks.items()
+        }
+
+    def _follow_seconds(self, name: str) -> float | None:
+        """Return T over how much a member is trusted; None where it is followed by nothing."""
+        if name not in self._course.busy or not (trust := self._connections.of(name).trust):
+            return None
+        return self._evidence[name].follow_seconds / trust
+
+    def _bound(self, name: str, member: Member, track: Track) -> Bound:
+        """Return what kept a member's ratio from following its load in the last step."""
+        if member.usable_seconds < self.slow_start:
+            return "slow_start"
+        if track.utilization is None or not track.is_fresh(self._clock.seconds):
+            return "no_report"
+        if name not in self._course.busy:
+            return "settling"
+        error = self._course.followed[name]
+        if name in self._reach.at_floor and error <= 0.0:
+            return "floor"
+        if name in self._reach.at_ceiling and error >= 0.0:
+            return "ceiling"
+        return "idle" if self._idle else ""
 
     def _integrate(self, step: float, members: Mapping[str, Member], tracks: Mapping[str, Track]) -> None:
         """Move the ratios of those whose utilization tells something."""
@@ -88,10 +138,11 @@ class EqualizePolicy(Policy, name="equalize"):
         }
         self._evidence = {name: self._evidence.get(name) or Evidence(self._fast_seconds) for name in busy}
         self._echo.follow(self._clock.seconds, step, members, busy)
+        self._course, self._idle = Course(), 0.0
         if not busy:
             return
-        idle = max(0.0, 1.0 - fmean(busy.values()) / IDLE_RATIO)
-        back = idle * lag(step, RETURN_SECONDS)
+        self._idle = max(0.0, 1.0 - fmean(busy.values()) / IDLE_RATIO)
+        back = self._idle * lag(step, RETURN_SECONDS)
         for name, error in self._errors(step, members, tracks, busy).items():
             track = tracks[name]
             if track.is_fresh(self._clock.seconds):
@@ -105,10 +156,12 @@ class EqualizePolicy(Policy, name="equalize"):
         level, ahead = levels(busy), {name: ahead_of(members[name], tracks[name]) for name in busy}
         held = {name: level[name] + HELD * ahead[name] for name in busy}
         owed = {name: level[name] + ahead[name] for name in busy}
+        course = Course(busy, level)
         if remembered := self._echo.means(busy):
-            slowly = levels(remembered)
-            calm = [name for name in busy if self._is_calm(name)]
-            followed = errors(held | {name: slowly[name] + HELD * ahead[name] for name in calm}, self._reach)
+            calm = {name: remembered[name] for name in busy if self._is_calm(name)}
+            course = Course({**busy, **calm}, level | levels(calm))
+            held = {name: course.level[name] + HELD * ahead[name] for name in busy}
+            followed = errors(held, self._reach)
             bursts = self._echo.bursts(members, busy)
             told = errors({name: owed[name] - bursts[name] for name in busy}, self._reach)
         else:
@@ -116,6 +169,7 @@ class EqualizePolicy(Policy, name="equalize"):
             if foreseen := self._connections.foresee(step, members, busy):
                 followed = agreed(followed, errors({name: held[name] + foreseen[name] for name in busy}, self._reach))
                 told = agreed(told, errors({name: owed[name] + foreseen[name] for name in busy}, self._reach))
+        self._course = course._replace(followed=followed, reach=self._reach)
         return {name: Error(error, told[name]) for name, error in followed.items()}
 
     def _is_calm(self, name: str) -> bool:
@@ -189,6 +243,15 @@ class EqualizePolicy(Policy, name="equalize"):
 def levels(busy: Mapping[str, float]) -> dict[str, float]:
     """Return l of each utilization."""
     return {name: math.log(utilization + U0) for name, utilization in busy.items()}
+
+
+def aims_of(course: Course) -> dict[str, float]:
+    """Return the utilization that each member is led to: at it, its level is the mean that the others keep to."""
+    if not course.level:
+        return {}
+    center = center_of(course.level, course.reach)
+    off = {name: center - level for name, level in course.level.items()}
+    return {name: max(0.0, (busy + U0) * math.exp(off[name]) - U0) for name, busy in course.busy.items()}
 
 
 def ahead_of(member: Member, track: Track) -> float:

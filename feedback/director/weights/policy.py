@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -25,6 +25,32 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     usable_seconds: float = 0.0
 
 
+Bound = Literal["", "floor", "ceiling", "slow_start", "no_report", "settling", "idle", "tolerance", "scheduler"]
+"""What keeps a weight from following the load, or from being written as it is wanted; "" where nothing does.
+
+settling: it has just come in. idle: all are so little busy that there is nothing to learn. tolerance: what is written
+is true enough. scheduler: weights are no shares under it, or it is told seldom, or in short cycles.
+"""
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What one weight is made of. None: it plays no part, or is not known.
+
+    utilization: as the policy goes by it, filtered. aim: the one that it is led to. error: what the weight follows, a
+    logarithm, above 0 for less busy than it should be. follow_seconds: the time constant with which it does.
+    wanted_weight: before it is rounded, and whatever is written. tolerance_ratio: by how much a written weight may be
+    off.
+    """
+
+    utilization: float | None = None
+    aim: float | None = None
+    error: float | None = None
+    follow_seconds: float | None = None
+    wanted_weight: float
+    tolerance_ratio: float
+    bound: Bound
+
+
 class Policy(Plugin, abc.ABC):
     """Base of all weight policies. Keeps its filters' state; no clock, no I/O."""
 
@@ -37,6 +63,13 @@ class Policy(Plugin, abc.ABC):
     @abc.abstractmethod
     def step(self, now: float, members: Mapping[str, Member]) -> dict[str, int]:
         """Return a weight for each member. `now` in monotonic seconds; steps come about once a second."""
+
+    def terms(self) -> Mapping[str, Terms]:
+        """Return what the weights of the last step are made of, for those members of which it can be told.
+
+        It is asked only when somebody looks.
+        """
+        return {}
 
 
 def make_policy(

@@ -12,10 +12,11 @@
 import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 
-from feedback.director.weights.policy import Member
+from feedback.director.weights.policy import Bound, Member, Terms
 
 NO_SHARES = frozenset({"rr", "lc", "dh", "fo", "ovf"})
 TOLD_SELDOM = frozenset({"sh", "dh", "mh", "lblc", "lblcr"})
@@ -71,19 +72,20 @@ class Writer:
         self._least_trigger = SELDOM_TOLERANCE_RATIO if scheduler in TOLD_SELDOM else 0.0
         self.pace_seconds = PACE_SECONDS if scheduler in TOLD_SELDOM else 0.0
         self._written: dict[str, int] = {}
+        self._wanted: Mapping[str, Wanted] = {}
         self._cycle = Cycle()
         self._changed_at = -math.inf
 
     def resolution(self, weight: float) -> float:
         """Return the ratio by which a written weight may have to be off, for want of finer ones or of permission."""
-        coarse = 0.0 if self._cycle.is_true else self._cycle.worst_ratio
-        return max(self._least_trigger, coarse, 0.5 / max(weight, 1.0))
+        return max(self._least_trigger, self._coarse(), 0.5 / max(weight, 1.0))
 
     def write(self, now: float, members: Mapping[str, Member], wanted: Mapping[str, Wanted]) -> dict[str, int]:
         """Return a weight for every member: within its bounds, 0 for those of base weight 0. `now` never goes back.
 
         Who comes in is given its weight at once under every scheduler: it moves clients about anyway.
         """
+        self._wanted = wanted
         if self._scheduler in NO_SHARES:
             return {name: member.base_weight for name, member in members.items()}
         newcomers = wanted.keys() - self._written.keys()
@@ -99,6 +101,31 @@ class Writer:
                 self._written |= {n: round(want.weight) for n, want in wanted.items() if off[n] > want.tolerance}
         return {name: self._within(name, wanted) for name in members}
 
+    def explain(self, name: str, limit: Bound, **known: Any) -> Terms:
+        """Return a member's terms as of the last `write`. `limit`: what already bounds what is wanted."""
+        want = self._wanted[name]
+        tolerance = max(want.tolerance, self._least_trigger)
+        if self._in_cycles:
+            tolerance = TRIGGER * tolerance + self._coarse()
+        bound = self._bound(name, limit, tolerance)
+        return Terms(wanted_weight=want.weight, tolerance_ratio=tolerance, bound=bound, **known)
+
+    def _bound(self, name: str, limit: Bound, tolerance: float) -> Bound:
+        if self._scheduler in NO_SHARES:
+            return "scheduler"
+        want, written = self._wanted[name], self._within(name, self._wanted)
+        whole = round(want.weight)
+        if limit or whole == written:
+            return limit
+        if not want.low <= whole <= want.high:
+            return "floor" if whole < want.low else "ceiling"
+        off = abs(want.weight - written)
+        return "tolerance" if off <= max(ROUNDED_OFF, tolerance * want.weight) else "scheduler"
+
+    def _coarse(self) -> float:
+        """Return by how much a cycle can't help to be off."""
+        return 0.0 if self._cycle.is_true else self._cycle.worst_ratio
+
     def _off(self, wanted: Mapping[str, Wanted]) -> dict[str, float]:
         """Return the ratio by which each written weight is off: 0 where no whole number is much nearer."""
         return {
@@ -110,7 +137,7 @@ class Writer:
 
     def _off_in_cycle(self, wanted: Mapping[str, Wanted]) -> dict[str, float]:
         """Return the ratio by which each written share is off, beyond what a cycle can't mend."""
-        scale, coarse = self._cycle.scale, 0.0 if self._cycle.is_true else self._cycle.worst_ratio
+        scale, coarse = self._cycle.scale, self._coarse()
         return {
             name: (abs(self._written[name] / (want.weight * scale) - 1.0) - coarse) / TRIGGER
             for name, want in wanted.items()
