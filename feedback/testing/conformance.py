@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+MOST_SHOWN = 5
+
 
 class Violation(msgspec.Struct, frozen=True):
     """One rule that a plugin breaks. The sentence goes "a check ..."."""
@@ -12,19 +14,26 @@ class Violation(msgspec.Struct, frozen=True):
     seen: str
     right: str
 
-    def __str__(self) -> str:
-        return f"{self.rule}: {self.seen}\n    (a plugin {self.right})"
-
 
 class ConformanceError(AssertionError):
-    """A plugin does not keep to its contract. `violations` has everything that was found."""
+    """A plugin does not keep to its contract. `violations` has everything that was found.
+
+    Its words have every rule that is broken, what would be right, and how it shows, in at most a few of the ways.
+    """
 
     def __init__(self, plugin: str, violations: tuple[Violation, ...]) -> None:
         self.plugin = plugin
         self.violations = violations
-        count = "one thing" if len(violations) == 1 else f"{len(violations)} things"
-        listed = "".join(f"\n  {violation}" for violation in violations)
-        super().__init__(f"{plugin} does {count} that its contract does not allow:{listed}")
+        rules = {violation.rule: violation.right for violation in violations}
+        count = "a rule" if len(rules) == 1 else f"{len(rules)} rules"
+        listed = [line for rule, right in rules.items() for line in _lines(rule, right, violations)]
+        super().__init__("\n  ".join([f"{plugin} breaks {count} of its contract:", *listed]))
+
+
+def _lines(rule: str, right: str, violations: tuple[Violation, ...]) -> list[str]:
+    seen = [violation.seen for violation in violations if violation.rule == rule]
+    more = [f"  ... and in {len(seen) - MOST_SHOWN} more ways"] if len(seen) > MOST_SHOWN else []
+    return [f"{rule}: a plugin {right}", *(f"  - {words}" for words in seen[:MOST_SHOWN]), *more]
 
 
 class Findings:
