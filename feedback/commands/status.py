@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from feedback.commands.client import add_client_arguments, make_client, service_path
+from feedback.commands.explain import sentence
+from feedback.director.control import UnknownNameError
 from feedback.director.events import one_line
 from feedback.director.snapshot import DestinationView, ServiceView, Snapshot
 from feedback.model import Admin, Health
@@ -34,7 +36,12 @@ COLOURS = {
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("service", nargs="?", metavar="SERVICE", help="show only this service")
-    parser.add_argument("--json", action="store_true", help="print JSON, as GET /api/v1/services has it")
+    parser.add_argument("destination", nargs="?", metavar="DEST", help="show only this destination of it")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON, as GET /api/v1/services has it")
+    form.add_argument(
+        "--explain", action="store_true", help="say in a sentence for each destination why its weight is what it is"
+    )
     add_client_arguments(parser)
 
 
@@ -44,14 +51,32 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.service is None:
         services = client.get("/api/v1/services", Snapshot).services
     else:
-        services = (client.get(service_path(arguments.service), ServiceView),)
+        services = (_only(client.get(service_path(arguments.service), ServiceView), arguments.destination),)
     if arguments.json:
         text = msgspec.json.format(msgspec.json.encode({"services": services})).decode() + "\n"
     else:
-        text = "\n".join(map(as_text, services)) or "no service is configured\n"
-    if arguments.json or not (sys.stdout.isatty() and _print_in_colour(services)):
+        form = as_sentences if arguments.explain else as_text
+        text = "\n".join(map(form, services)) or "no service is configured\n"
+    if arguments.json or arguments.explain or not (sys.stdout.isatty() and _print_in_colour(services)):
         sys.stdout.write(text)
     return 0
+
+
+def _only(service: ServiceView, destination: str | None) -> ServiceView:
+    """Return the service with that destination alone. Raises UnknownNameError, which names those there are."""
+    if destination is None:
+        return service
+    found = tuple(seen for seen in service.destinations if seen.name == destination)
+    if not found:
+        names = ", ".join(seen.name for seen in service.destinations) or "none"
+        raise UnknownNameError(f'service {service.name} has no destination "{destination}"; there are: {names}')
+    return msgspec.structs.replace(service, destinations=found)
+
+
+def as_sentences(service: ServiceView) -> str:
+    """Return a service as its headline and a sentence for each destination."""
+    lines = [headline(service), *(f"  {sentence(service, seen)}" for seen in service.destinations)]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def headline(service: ServiceView) -> str:

@@ -14,7 +14,7 @@ from feedback.director.desired import Asks, DesiredService, MemberInput, decide,
 from feedback.director.hints import Wish
 from feedback.director.relief import Relief
 from feedback.director.stepping import Stepper
-from feedback.director.weights import Member, Policy, make_policy
+from feedback.director.weights import Member, Policy, Terms, make_policy
 from feedback.model import Admin, Counters, DestinationKey, Health, ServiceState
 
 STEP_SECONDS = 0.9
@@ -109,6 +109,10 @@ class ServiceController:
         self._left = desired.state
         self._judged = frozenset(member.key for member in members)
         return desired
+
+    def terms(self) -> Mapping[str, Terms]:
+        """Return what the weights of the last step are made of, of those destinations that are weighed now."""
+        return {name: terms for name, terms in self.policy.terms().items() if name in self._served}
 
     def _meet(self, key: DestinationKey, observed: ServiceState | None) -> _Memory:
         """Remember a destination that was not known before.

@@ -149,7 +149,8 @@ class Director:
                     moment.known[name],
                     moment.desired[name],
                     moment.table.get(service.key),
-                    moment.policy_failures.get(name, ""),
+                    policy_failure=moment.policy_failures.get(name, ""),
+                    terms=self._controllers[name].terms() if name in self._controllers else {},
                 )
                 for name, service in moment.config.services.items()
                 if name in moment.desired

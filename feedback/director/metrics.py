@@ -202,7 +202,7 @@ def _totals(counts: Counts) -> Iterator[Metric]:
     )
     yield _counter(
         "feedback_policy_failures_total",
-        "Steps of a service's weight policy that came to nothing: it raised, or returned no weights.",
+        "Times that a service's weight policy raised, or returned no weights, or no terms of them.",
         ("service",),
         _alone(counts.policy_failures),
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from feedback.director.weights import Terms
 from feedback.model import Admin, AgentState, Health, Outcome
 
 
@@ -23,7 +24,10 @@ class CheckView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DestinationView(msgspec.Struct, frozen=True, kw_only=True):
-    """One destination, and why it is as it is. `failures` says in words which metrics its agent can't read."""
+    """One destination, and why it is as it is. `failures` says in words which metrics its agent can't read.
+
+    weighing: what its weight is made of, None where no policy weighs it, or tells of it.
+    """
 
     name: str
     address: str
@@ -40,6 +44,7 @@ class DestinationView(msgspec.Struct, frozen=True, kw_only=True):
     checks: tuple[CheckView, ...]
     why: str
     failures: Mapping[str, str] = {}
+    weighing: Terms | None = None
 
 
 class ServiceView(msgspec.Struct, frozen=True, kw_only=True):

@@ -114,7 +114,7 @@ class Story:
         for name in begun:
             self._events.record("policy", f"{name}: {failing[name]}", name)
         for name in sorted(self._policies.keys() - failing.keys()):
-            self._events.record("policy", f"{name}: its policy gives weights again", name)
+            self._events.record("policy", f"{name}: its policy does well again", name)
         self._policies = dict(failing)
         return begun
 

@@ -12,6 +12,7 @@ from feedback.director.health import CheckHealth
 from feedback.director.retry import Subject
 from feedback.director.snapshot import CheckView, DestinationView, ServiceView
 from feedback.director.steering import ways
+from feedback.director.weights import Terms
 from feedback.model import Counters, Endpoint, Health, Outcome, ServiceKey, ServiceState
 
 FALLBACK, OVERFLOW = "fallback", "overflow"
@@ -31,9 +32,14 @@ def view_service(
     known: Mapping[str, Known],
     desired: DesiredService,
     table: ServiceState | None,
-    policy_failure: str = "",
+    *,
+    policy_failure: str,
+    terms: Mapping[str, Terms],
 ) -> ServiceView:
-    """Return one service as it is shown. `table` is what the table has of it after the tick."""
+    """Return one service as it is shown. `table` is what the table has of it after the tick.
+
+    terms: what weights are made of, by destination.
+    """
     fallback, overflow = config.fallback, config.overflow
     return ServiceView(
         name=config.name,
@@ -51,7 +57,7 @@ def view_service(
         and overflow.key in table.destinations,
         policy_failure=policy_failure,
         destinations=tuple(
-            _view_destination(destination, known[name], desired.why[name], table)
+            _view_destination(destination, known[name], desired.why[name], table, terms.get(name))
             for name, destination in config.destinations.items()
         ),
     )
@@ -86,7 +92,9 @@ def names_of(config: DirectorConfig) -> dict[Subject, str]:
     return names
 
 
-def _view_destination(config: DestinationConfig, known: Known, why: str, table: ServiceState | None) -> DestinationView:
+def _view_destination(
+    config: DestinationConfig, known: Known, why: str, table: ServiceState | None, weighing: Terms | None
+) -> DestinationView:
     destination = table.destinations.get(config.key) if table is not None else None
     counters = table.counters.get(config.key, Counters()) if table is not None else Counters()
     return DestinationView(
@@ -105,6 +113,7 @@ def _view_destination(config: DestinationConfig, known: Known, why: str, table: 
         checks=tuple(_view_check(name, check) for name, check in known.checks.items()),
         why=why,
         failures=known.agent.failures,
+        weighing=weighing,
     )
 
 

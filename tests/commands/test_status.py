@@ -2,11 +2,14 @@
 
 import json
 import sys
+from typing import Any, get_args
 
 import pytest
+from msgspec.structs import replace
 
 from feedback.cli import main
-from feedback.commands.status import as_text, headline
+from feedback.commands.status import as_sentences, as_text, headline
+from feedback.director.weights import Bound, Terms
 from feedback.model import Admin, AgentState, Health
 from tests.commands.threads import director
 from tests.director.fake_control import FakeControl, make_destination, make_service
@@ -78,6 +81,59 @@ def test_a_policy_that_fails_is_told_in_the_headline() -> None:
     )
 
 
+TERMS = Terms(
+    utilization=0.62,
+    aim=0.58,
+    error=-0.065,
+    follow_seconds=120.4,
+    wanted_weight=87.6,
+    tolerance_ratio=0.025,
+    bound="tolerance",
+)
+
+
+def explained(scheduler: str = "wlc", *, weight: int = 87, in_table: bool = True, **changes: Any) -> str:
+    seen = make_destination("rs1", weight=weight, in_table=in_table, weighing=replace(TERMS, **changes))
+    *_, line = as_sentences(make_service("web", seen, scheduler=scheduler)).splitlines()
+    return line
+
+
+def test_a_weight_is_explained_in_a_sentence_and_who_is_not_weighed_by_its_why() -> None:
+    seen = make_destination("rs1", weighing=TERMS)
+    drained = make_destination("rs2", weight=0, why="drained by the operator: 12 connections left")
+    assert as_sentences(make_service("web", seen, drained)) == (
+        "web: tcp 192.0.2.10:80, wlc, masquerade\n"
+        "  rs1: busy 0.62, aimed at 0.58, followed over 120 s: weight 88 wanted, 87 written (within tolerance)\n"
+        "  rs2: drained by the operator: 12 connections left\n"
+    )
+
+
+def test_what_plays_no_part_is_left_out_of_the_sentence() -> None:
+    nothing: dict[str, Any] = {"aim": None, "error": None, "follow_seconds": None}
+    assert explained(**nothing, weight=88, bound="") == "  rs1: busy 0.62: weight 88 wanted and written"
+    silent = explained(**nothing, utilization=None, weight=88, bound="no_report")
+    assert silent == "  rs1: weight 88 wanted and written (no fresh report)"
+    assert explained(in_table=False, bound="").endswith(": weight 88 wanted, and not in the table")
+
+
+@pytest.mark.parametrize("bound", set(get_args(Bound)) - {"", "scheduler"})
+def test_every_bound_has_its_words(bound: Bound) -> None:
+    assert explained(bound=bound).endswith(")")
+    assert bound not in explained(bound=bound) or "_" not in bound
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "words"),
+    [
+        *((name, f"({name} takes no shares, so the base weight stays)") for name in ("rr", "lc", "dh", "fo", "ovf")),
+        *((name, f"({name} is told every 30 s at most)") for name in ("sh", "mh", "lblc", "lblcr")),
+        ("wrr", "(wrr gets short cycles, in which only shares count)"),
+    ],
+)
+def test_a_scheduler_that_bounds_a_weight_is_said_how_it_does(scheduler: str, words: str) -> None:
+    assert explained(scheduler, bound="scheduler").endswith(words)
+
+
 def test_what_servers_say_can_not_drive_the_terminal() -> None:
     text = as_text(make_service("web", make_destination(why="content (\x1b[2J\nrm)")))
     assert text.splitlines()[-1].endswith(r"content (\x1b[2J\nrm)")
@@ -98,6 +154,24 @@ def test_one_service_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> Non
         assert capsys.readouterr().out.startswith("dns: ")
         assert main(["status", "ntp", "--director", there.url]) == 1
     assert capsys.readouterr().err == 'feedback status: there is no service "ntp"; there are: web, dns\n'
+
+
+@pytest.mark.loopback
+def test_one_destination_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    with director(FakeControl(WEB)) as there:
+        assert main(["status", "--explain", "web", "rs3", "--director", there.url]) == 0
+        assert capsys.readouterr().out.splitlines()[1:] == ["  rs3: drained by the operator: 12 connections left"]
+        assert main(["status", "web", "rs9", "--director", there.url]) == 1
+    assert capsys.readouterr().err == (
+        'feedback status: service web has no destination "rs9"; there are: rs1, rs2, rs3, rs4\n'
+    )
+
+
+@pytest.mark.loopback
+def test_sentences_are_no_json(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["status", "--explain", "--json"])
+    assert "not allowed with argument" in capsys.readouterr().err
 
 
 @pytest.mark.loopback

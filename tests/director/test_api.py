@@ -11,6 +11,7 @@ import pytest
 
 from feedback.director import listen, stream
 from feedback.director.listen import serving
+from feedback.director.weights import Terms
 from feedback.errors import FeedbackError, TableError
 from feedback.model import Admin
 from feedback.secret import Secret
@@ -35,10 +36,22 @@ async def guarded() -> AsyncIterator[Served]:
         yield director
 
 
+TERMS = {
+    "utilization": 0.62,
+    "aim": 0.58,
+    "error": -0.07,
+    "follow_seconds": 120.0,
+    "wanted_weight": 86.5,
+    "tolerance_ratio": 0.025,
+    "bound": "tolerance",
+}
+
+
 # --- reading
 
 
 async def test_services_have_the_shape_that_users_rely_on(director: Served) -> None:
+    director.control.change("web", "rs1", weighing=msgspec.convert(TERMS, Terms))
     status, answer = await director.ask("GET", "/api/v1/services")
     assert status == 200
     assert answer == {
@@ -83,6 +96,7 @@ async def test_services_have_the_shape_that_users_rely_on(director: Served) -> N
                         ],
                         "why": "up; weight 87 of base 100",
                         "failures": {},
+                        "weighing": None if name == "rs2" else TERMS,
                     }
                     for name, address in (("rs1", "10.2.0.11:8080"), ("rs2", "10.2.0.12:8080"))
                 ],

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from feedback.director.config import ServiceConfig, WeightsConfig
 from feedback.director.controller import Facts, ServiceController
 from feedback.director.hints import Wish
-from feedback.director.weights import Member, Policy
+from feedback.director.weights import Member, Policy, Terms
 from feedback.model import Admin, Counters, Destination, Forwarding, Health, ServiceState, VirtualService
 from tests.director.world import WEB, at, destinations, service
 
@@ -31,6 +32,13 @@ def watched(config: ServiceConfig | None = None) -> tuple[ServiceController, Wat
     policy = Watching()
     controller = ServiceController(config or service(), policy)
     return controller, policy
+
+
+class Telling(Watching):
+    """Tells as much as there is to tell."""
+
+    def terms(self) -> dict[str, Terms]:
+        return {name: Terms(wanted_weight=70.0, tolerance_ratio=0.0, bound="") for name in self.steps[-1][1]}
 
 
 def table(weights: Mapping[int, int], totals: Mapping[int, int] | None = None) -> ServiceState:
@@ -222,3 +230,13 @@ def test_under_equalize_load_has_the_last_word() -> None:
         if not now:
             assert weights == {"rs1": 50, "rs2": 100}
     assert weights["rs1"] == pytest.approx(weights["rs2"], rel=0.1)
+
+
+def test_terms_are_told_of_those_whom_the_policy_weighs_now() -> None:
+    """Who is drained between two steps has a weight that the policy did not make."""
+    controller = ServiceController(service(), Telling())
+    assert controller.terms() == {}
+    controller.step(0.0, {"rs1": UP, "rs2": UP}, None)
+    assert controller.terms().keys() == {"rs1", "rs2"}
+    controller.step(0.1, {"rs1": UP, "rs2": replace(UP, admin=Admin.DRAIN)}, None)
+    assert controller.terms().keys() == {"rs1"}
