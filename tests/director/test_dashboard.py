@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import AsyncIterator
+from typing import get_args
 
 import pytest
 
 from feedback.director.dashboard import FILES, STATIC
 from feedback.director.snapshot import CheckView, DestinationView, ServiceView, Snapshot
+from feedback.director.weights import Bound, Terms
 from tests.director.served import Served, served
 
 HTML = (STATIC / "index.html").read_text()
@@ -60,7 +62,13 @@ def test_the_script_finds_every_element_that_it_asks_for() -> None:
 
 
 def test_the_script_reads_only_what_the_api_says() -> None:
-    known = {field for kind in (Snapshot, ServiceView, DestinationView, CheckView) for field in kind.__struct_fields__}
-    read = set(re.findall(r"\b(?:seen|service|snapshot|check)\.(\w+)", SCRIPT))
-    assert {"utilization", "base_weight", "why", "outcome", "weight_ratio"} <= read
+    kinds = (Snapshot, ServiceView, DestinationView, CheckView, Terms)
+    known = {field for kind in kinds for field in kind.__struct_fields__}
+    read = set(re.findall(r"\b(?:seen|service|snapshot|check|weighing)\.(\w+)", SCRIPT))
+    assert {"utilization", "base_weight", "why", "outcome", "weight_ratio", "weighing", "wanted_weight"} <= read
     assert read <= known
+
+
+def test_the_script_has_words_for_every_bound() -> None:
+    (words,) = re.findall(r"const BOUNDS = \{(.*?)\};", SCRIPT, re.DOTALL)
+    assert set(re.findall(r"(\w+): \"", words)) == set(get_args(Bound)) - {""}

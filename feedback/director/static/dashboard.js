@@ -8,6 +8,16 @@ const MAX_EVENTS = 200;
 const SURE_MILLISECONDS = 3000;
 const MARKS = { up: "●", down: "▲", unknown: "◌" };
 const ACTS = [["drain", "Drain"], ["maintenance", "Maintain"], ["enabled", "Enable"]];
+const BOUNDS = {
+  floor: "held at its floor",
+  ceiling: "held at its ceiling",
+  slow_start: "let in slowly",
+  no_report: "no fresh report",
+  settling: "it has just come in",
+  idle: "too idle to learn from",
+  tolerance: "what is written is within tolerance",
+  scheduler: "the scheduler",
+};
 const HEADINGS = ["Destination", "State", "Weight", "Load", "Last two minutes", "Connections", "Agent", "Why", ""];
 
 const byId = (id) => document.getElementById(id);
@@ -52,7 +62,7 @@ class Row {
     this.detail.hidden = true;
     this.mark = make("span", "mark");
     this.title = make("button", "", name);
-    this.title.title = "checks and metrics";
+    this.title.title = "why this weight, checks and metrics";
     this.title.setAttribute("aria-expanded", "false");
     this.title.addEventListener("click", () => this.toggle());
     this.address = make("div", "address");
@@ -167,17 +177,33 @@ class Row {
   }
 
   showDetail(seen) {
-    const lines = seen.checks.map((check) => {
+    const lines = [...termsOf(seen.weighing)];
+    for (const check of seen.checks) {
       const words = [check.outcome, check.reason, check.detail].filter(Boolean).join(": ");
       const weight = check.weight_ratio === null ? "" : `, weight × ${check.weight_ratio.toPrecision(3)}`;
       const took = `${(1000 * check.duration_seconds).toFixed(1)} ms`;
-      return [`${check.name} check`, `${words} (${took}${weight})`, check.outcome];
-    });
+      lines.push([`${check.name} check`, `${words} (${took}${weight})`, check.outcome]);
+    }
     for (const [name, value] of Object.entries(seen.metrics)) lines.push([name, value.toFixed(3), ""]);
     if (!lines.length) lines.push(["", "no checks, no metrics", ""]);
     this.list.replaceChildren(...lines.flatMap(([name, value, outcome]) =>
       [make("dt", "", name), make("dd", outcome, value)]));
   }
+}
+
+// What a weight is made of, in lines of a destination's details.
+function* termsOf(weighing) {
+  if (weighing === null) return;
+  if (weighing.utilization !== null) {
+    const aim = weighing.aim === null ? "" : `, aimed at ${weighing.aim.toFixed(2)}`;
+    yield ["busy", `${weighing.utilization.toFixed(2)}${aim}`, ""];
+  }
+  if (weighing.error !== null && weighing.follow_seconds !== null) {
+    yield ["error", `${weighing.error.toFixed(3)}, followed over ${weighing.follow_seconds.toFixed(0)} s`, ""];
+  }
+  const tolerance = `${(100 * weighing.tolerance_ratio).toFixed(1)} %`;
+  yield ["weight wanted", `${weighing.wanted_weight.toFixed(1)}, tolerance ${tolerance}`, ""];
+  if (weighing.bound) yield ["bounded by", BOUNDS[weighing.bound] ?? weighing.bound, ""];
 }
 
 // One service: its headline and its destinations.
