@@ -7,6 +7,7 @@ import sys
 import msgspec
 import uvloop
 
+from feedback.director.advice import weighing
 from feedback.director.config import DirectorConfig
 from feedback.director.config_file import load_director_config
 from feedback.director.outlook import outlook
@@ -56,6 +57,10 @@ def _check(config: DirectorConfig, path: str) -> int:
     print("Once every check passes and no agent has reported, the director will have:")
     for line in outlook(config, state, asyncio.run(_read(config))):
         print(f"  {line}")
+    if lines := list(weighing(config)):
+        print("What becomes of weights that follow load:")
+        for line in lines:
+            print(f"  {line}")
     return 0
 
 

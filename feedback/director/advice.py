@@ -4,7 +4,12 @@ from collections.abc import Iterator
 
 import msgspec
 
-from feedback.director.config import DirectorConfig
+from feedback.director.config import DirectorConfig, ServiceConfig
+from feedback.director.config_rules import BLIND_SCHEDULERS, HASH_SCHEDULERS, RANKING_SCHEDULERS
+from feedback.director.weights.writing import PACE_SECONDS, SELDOM_TOLERANCE_RATIO, TOLD_SELDOM
+
+PACED = frozenset({"availability", "equalize"})
+"""Policies that write as seldom and as coarse as the scheduler needs: our own. Others decide it themselves."""
 
 
 class Sysctls(msgspec.Struct, frozen=True):
@@ -39,3 +44,31 @@ def advise(config: DirectorConfig, sysctls: Sysctls) -> Iterator[str]:
             "a client that uses its port again is sent to its old destination, even a drained one: "
             "set net.ipv4.vs.conn_reuse_mode=1"
         )
+
+
+def weighing(config: DirectorConfig) -> Iterator[str]:
+    """Return what becomes of weights that follow load, one line for each service that has such."""
+    for service in config.services.values():
+        if service.weights.policy != "static":
+            yield f"{service.name}: {_what_becomes_of_weights(service)}"
+
+
+def _what_becomes_of_weights(service: ServiceConfig) -> str:
+    policy, scheduler = service.weights.policy, service.scheduler
+    if scheduler in BLIND_SCHEDULERS:
+        return f"{scheduler} looks at no weight but 0: the policy {policy} does nothing here"
+    if scheduler in RANKING_SCHEDULERS:
+        return f"{scheduler} takes weights for ranks, and base weights stay: the policy {policy} does nothing here"
+    if scheduler in TOLD_SELDOM:
+        who = "clients" if scheduler in HASH_SCHEDULERS else "addresses"
+        how = f"every {PACE_SECONDS:g} s at most, once a weight is off by {SELDOM_TOLERANCE_RATIO * 100:g} %"
+        return f"under {scheduler} a change reshuffles {who}: {policy} {_writes(policy, how)}"
+    if scheduler == "wrr":
+        how = "short cycles, multiples of one unit in which only shares count, once a weight is off by more than it may"
+        return f"wrr serves in bursts where weights have no large common divisor: {policy} {_writes(policy, how)}"
+    how = "at once when a weight is off by more than it may"
+    return f"{scheduler} gives shares by weight: {policy} {_writes(policy, how)}"
+
+
+def _writes(policy: str, how: str) -> str:
+    return f"writes {how}" if policy in PACED else "decides what it writes and when"

@@ -129,7 +129,7 @@ def warn(service: ServiceConfig, node: Node, warnings: Problems) -> None:
     if policy != "static" and scheduler in BLIND_SCHEDULERS:
         warnings.add(node, f"the scheduler {scheduler} does not look at weights: the policy {policy} changes nothing")
     if policy != "static" and scheduler in RANKING_SCHEDULERS:
-        warnings.add(node, f"the scheduler {scheduler} takes weights for ranks or limits: {policy} would move them")
+        warnings.add(node, f"the scheduler {scheduler} takes weights for ranks or limits: {policy} changes nothing")
     _warn_of_sh(service, node, warnings)
     _warn_of_overflow(service, child(node, "overflow"), warnings)
     _warn_of_thresholds(service, node, warnings)

@@ -536,7 +536,7 @@ def test_what_is_seldom_meant_is_a_warning(load: Load) -> None:
         "director.yaml:2: services.bare: has no checks: its destinations are used whether they work or not",
         "director.yaml:3: services.empty: has no destinations",
         "director.yaml:4: services.blind: the scheduler rr does not look at weights: the policy moody changes nothing",
-        "director.yaml:5: services.ranks: the scheduler fo takes weights for ranks or limits: moody would move them",
+        "director.yaml:5: services.ranks: the scheduler fo takes weights for ranks or limits: moody changes nothing",
         (
             "director.yaml:8: services.over: the scheduler sh has 256 places, one for each unit of weight, and the "
             "weights add up to 300: its last destinations get few clients or none"

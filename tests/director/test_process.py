@@ -213,7 +213,20 @@ def test_check_config_prints_the_plan_and_touches_nothing(director: Director) ->
     assert checked.returncode == 0
     assert f"{director.path} is right: 1 service and 1 destination, table memory." in checked.stdout
     assert "rs1 added to web at weight 100" in checked.stdout
+    assert "What becomes of weights" not in checked.stdout
     assert not director.state.exists()
+
+
+def test_check_config_says_what_the_scheduler_makes_of_weights_that_follow_load(director: Director) -> None:
+    director.path.write_text(
+        director.config.replace("scheduler: wrr", "scheduler: rr\n    weights: {policy: equalize}")
+    )
+    checked = director.run("--check-config")
+    assert checked.returncode == 0
+    assert checked.stdout.endswith(
+        "What becomes of weights that follow load:\n"
+        "  web: rr looks at no weight but 0: the policy equalize does nothing here\n"
+    )
 
 
 def test_a_wrong_config_is_refused_with_its_place(director: Director) -> None:

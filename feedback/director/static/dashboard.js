@@ -16,7 +16,7 @@ const BOUNDS = {
   settling: "it has just come in",
   idle: "too idle to learn from",
   tolerance: "what is written is within tolerance",
-  scheduler: "the scheduler",
+  scheduler: "the scheduler, which takes no shares, is told seldom, or gets short cycles",
 };
 const HEADINGS = ["Destination", "State", "Weight", "Load", "Last two minutes", "Connections", "Agent", "Why", ""];
 
@@ -196,7 +196,7 @@ function* termsOf(weighing) {
   if (weighing === null) return;
   if (weighing.utilization !== null) {
     const aim = weighing.aim === null ? "" : `, aimed at ${weighing.aim.toFixed(2)}`;
-    yield ["busy", `${weighing.utilization.toFixed(2)}${aim}`, ""];
+    yield ["utilization", `${weighing.utilization.toFixed(2)}${aim}`, ""];
   }
   if (weighing.error !== null && weighing.follow_seconds !== null) {
     yield ["error", `${weighing.error.toFixed(3)}, followed over ${weighing.follow_seconds.toFixed(0)} s`, ""];
