@@ -50,7 +50,7 @@ def test_what_a_service_does_not_use_is_not_spoken_of() -> None:
 
 NOTHING = "the policy equalize does nothing here"
 SELDOM = "equalize writes every 30 s at most, once a weight is off by 10 %"
-AT_ONCE = "gives shares by weight: equalize writes at once when a weight is off by more than it may"
+AT_ONCE = "gives shares by weight: equalize writes at once when a weight is off by more than its tolerance"
 WEIGHING = {
     "rr": f"rr looks at no weight but 0: {NOTHING}",
     "lc": f"lc looks at no weight but 0: {NOTHING}",
@@ -63,7 +63,7 @@ WEIGHING = {
     "lblcr": f"under lblcr a change reshuffles addresses: {SELDOM}",
     "wrr": (
         "wrr serves in bursts where weights have no large common divisor: equalize writes short cycles, multiples of "
-        "one unit in which only shares count, once a weight is off by more than it may"
+        "one unit in which only shares count, once a weight is off by more than its tolerance"
     ),
     "wlc": f"wlc {AT_ONCE}",
     "sed": f"sed {AT_ONCE}",
