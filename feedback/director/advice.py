@@ -64,7 +64,7 @@ def _what_becomes_of_weights(service: ServiceConfig) -> str:
         how = f"every {PACE_SECONDS:g} s at most, once a weight is off by {SELDOM_TOLERANCE_RATIO * 100:g} %"
         return f"under {scheduler} a change reshuffles {who}: {policy} {_writes(policy, how)}"
     if scheduler == "wrr":
-        how = "short cycles, multiples of one unit in which only shares count, once a weight is off by more than its tolerance"
+        how = "short cycles, in which only shares count, once a weight is off by more than its tolerance"
         return f"wrr serves in bursts where weights have no large common divisor: {policy} {_writes(policy, how)}"
     how = "at once when a weight is off by more than its tolerance"
     return f"{scheduler} gives shares by weight: {policy} {_writes(policy, how)}"

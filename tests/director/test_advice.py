@@ -62,8 +62,8 @@ WEIGHING = {
     "lblc": f"under lblc a change reshuffles addresses: {SELDOM}",
     "lblcr": f"under lblcr a change reshuffles addresses: {SELDOM}",
     "wrr": (
-        "wrr serves in bursts where weights have no large common divisor: equalize writes short cycles, multiples of "
-        "one unit in which only shares count, once a weight is off by more than its tolerance"
+        "wrr serves in bursts where weights have no large common divisor: equalize writes short cycles, in which only "
+        "shares count, once a weight is off by more than its tolerance"
     ),
     "wlc": f"wlc {AT_ONCE}",
     "sed": f"sed {AT_ONCE}",
