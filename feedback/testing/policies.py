@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from feedback.director.stepping import wrong_terms
 from feedback.director.weights import Member, Policy, make_policy
 from feedback.director.weights.writing import NO_SHARES, bounds
 from feedback.testing import conformance, plugins
@@ -33,6 +34,7 @@ RULES: Mapping[str, str] = {
     "untouched": "leaves what it is handed as it is, and does not look again at what it has returned",
     "unknown": "holds a weight when reports cease, and brings it back to the base weight in time",
     "raises": "raises nothing, whatever the members are",
+    "terms": "tells Terms of its last step's members and of nobody else, in finite numbers, or nothing",
 }
 
 Make = Callable[..., Policy]
@@ -101,6 +103,7 @@ class _Trial:
             if weights is None:
                 return came
             self._judge(weights, members, settings, where)
+            self._hear(policy, members, where)
             came.append(dict(weights))
         return came
 
@@ -130,6 +133,15 @@ class _Trial:
             self._findings.add("members", f"{where}: it returns {weights!r:.60} for {for_whom}")
             return None
         return weights
+
+    def _hear(self, policy: Policy | None, members: Mapping[str, Member], where: str) -> None:
+        """See what it tells of a step."""
+        try:
+            words = "" if policy is None else wrong_terms(policy.terms(), members)
+        except Exception as error:  # noqa: BLE001 - a bug in the policy, whatever it is
+            words = f"it raises {conformance.words_of(error)}"
+        if words:
+            self._findings.add("terms", f"{where}: {words}")
 
     def _judge(self, weights: Mapping[str, Any], members: Mapping[str, Member], settings: Settings, where: str) -> None:
         for name, weight in weights.items():

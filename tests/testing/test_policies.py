@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, get_args
 import pytest
 
 from feedback.director.config_shape import Scheduler
-from feedback.director.weights import Member, Policy
+from feedback.director.weights import Member, Policy, Terms
 from feedback.director.weights.writing import NO_SHARES, bounds
 from feedback.registry import POLICIES
 from feedback.testing import ConformanceError, conform_policy
@@ -134,6 +134,20 @@ class Dividing(Plain, name="dividing"):
         return self.within(member, member.base_weight * idle)
 
 
+class Lying(Plain, name="lying"):
+    """Tell of somebody who is not there."""
+
+    def terms(self) -> dict[str, Terms]:
+        return {"nobody": Terms(wanted_weight=1.0, tolerance_ratio=0.0, bound="")}
+
+
+class Silent(Plain, name="silent"):
+    """Break when asked why."""
+
+    def terms(self) -> dict[str, Terms]:
+        raise KeyError("why")
+
+
 BROKEN: Mapping[str, type[Policy]] = {
     "named": BadlyNamed,
     "described": Undescribed,
@@ -148,6 +162,7 @@ BROKEN: Mapping[str, type[Policy]] = {
     "untouched": Clearing,
     "unknown": Jumping,
     "raises": Dividing,
+    "terms": Lying,
 }
 
 
@@ -168,6 +183,11 @@ def test_every_rule_has_a_policy_that_breaks_it() -> None:
 @pytest.mark.parametrize("rule", BROKEN)
 def test_a_policy_that_breaks_one_rule_is_found_out_by_that_rule(rule: str) -> None:
     assert broken_rules(lambda: conform_policy(BROKEN[rule])) == {rule}
+
+
+def test_one_that_breaks_when_it_is_asked_why_is_found() -> None:
+    with pytest.raises(ConformanceError, match=r"it raises KeyError"):
+        conform_policy(Silent)
 
 
 def test_what_policies_share_is_found_by_what_comes_of_it() -> None:
