@@ -117,8 +117,8 @@ class Writer:
         whole = round(want.weight)
         if limit or whole == written:
             return limit
-        if not want.low <= whole <= want.high:
-            return "floor" if whole < want.low else "ceiling"
+        if whole < want.low:
+            return "floor"
         off = abs(want.weight - written)
         return "tolerance" if off <= max(ROUNDED_OFF, tolerance * want.weight) else "scheduler"
 

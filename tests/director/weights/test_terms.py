@@ -58,6 +58,13 @@ def test_availability_leads_to_no_utilization_but_by_the_idle_share() -> None:
     assert told.wanted_weight == pytest.approx(50.0 + 50.0 * math.exp(-0.4))
 
 
+def test_less_than_the_least_whole_weight_is_held_there() -> None:
+    policy = make_policy("availability")
+    told = terms_of(policy, {"rs1": member(0.94, base_weight=7, weight=7)}, 90)["rs1"]
+    assert told.bound == "floor"
+    assert told.wanted_weight == pytest.approx(0.42, rel=0.01)
+
+
 def test_availability_with_nothing_left_has_no_logarithm() -> None:
     (told,) = terms_of(make_policy("availability", floor=0.0), {"rs1": member(1.0)}, 3).values()
     assert (told.error, told.bound) == (None, "")
