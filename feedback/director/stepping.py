@@ -16,7 +16,7 @@ from feedback.director.weights.writing import NO_SHARES, bounds
 
 LONGEST_PAUSE_SECONDS = 60.0
 MAX_WORDS = 200
-LARGEST = 2.0**53
+LARGEST_WHOLE = 2**53
 
 AnswerT = TypeVar("AnswerT")
 
@@ -121,6 +121,13 @@ def _wrong(weight: object, member: Member, policy: Policy) -> str:
     return "" if low <= weight <= high else f"{low} to {high}"
 
 
+def _is_endless(value: object) -> bool:
+    """Say whether something is no number that JSON can hold."""
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    return isinstance(value, int) and abs(value) > LARGEST_WHOLE
+
+
 def wrong_terms(terms: object, members: Mapping[str, Member]) -> str:
     """Return what is wrong with the terms that a policy returned, in words; "" where nothing is."""
     if not isinstance(terms, Mapping):
@@ -131,9 +138,7 @@ def wrong_terms(terms: object, members: Mapping[str, Member]) -> str:
         if type(one) is not Terms:
             return f"it returned {one!r:.40} for {name}, must return Terms"
         fields = msgspec.structs.asdict(one)
-        if endless := [
-            field for field, value in fields.items() if isinstance(value, int | float) and not abs(value) < LARGEST
-        ]:
+        if endless := [field for field, value in fields.items() if _is_endless(value)]:
             return f"its {endless[0]} of {name} is {fields[endless[0]]!r:.40}, must be a number"
         try:
             msgspec.convert(fields, Terms)

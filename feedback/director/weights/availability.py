@@ -46,7 +46,7 @@ class AvailabilityPolicy(Policy, name="availability"):
             name,
             limit or ("floor" if idle > 1.0 - track.utilization else ""),
             utilization=track.utilization,
-            error=math.log(idle / track.ratio) if idle else None,
+            error=math.log(idle) - math.log(track.ratio) if idle and track.ratio else None,
             follow_seconds=self.response,
         )
 

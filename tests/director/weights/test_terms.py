@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from feedback.director.stepping import wrong_terms
 from feedback.director.weights import NO_SHARES, Bound, Member, Policy, Terms, bounds, make_policy
 from feedback.director.weights.equalize import CENTRE, DEADBAND
 from tests.director.weights.cluster import Cluster
+from tests.director.weights.test_policy import clusters
 
 SCHEDULERS = ("rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "mh", "dh", "fo", "ovf", "sed", "nq", "twos")
 
@@ -273,3 +275,24 @@ def test_an_equalized_weight_moves_by_its_terms_and_no_faster(
                 band = 1.0 / before[name].wanted_weight  # half a unit, and something
                 assert abs(moved) >= (min(abs(told.error), 1.0) - band) / told.follow_seconds - 1e-9
         before = after
+
+
+@settings(max_examples=100)
+@given(
+    name=st.sampled_from(["static", "availability", "equalize"]),
+    scheduler=st.sampled_from(SCHEDULERS),
+    floor=st.floats(0.0, 1.0),
+    slow_start=st.sampled_from([0.0, 30.0]),
+    response=st.sampled_from([0.0, 10.0]),
+    steps=clusters,
+)
+def test_whatever_comes_what_is_told_are_terms(
+    name: str, scheduler: str, steps: list[tuple[float, dict[str, Member]]], **options: Any
+) -> None:
+    policy = make_policy(name, scheduler=scheduler, **options)
+    for now, seen in steps:
+        weights = policy.step(now, seen)
+        terms = policy.terms()
+        assert wrong_terms(terms, seen) == ""
+        for each, told in terms.items():
+            assert told.bound or not differs(told, weights[each])
