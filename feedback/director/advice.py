@@ -8,7 +8,7 @@ from feedback.director.config import DirectorConfig, ServiceConfig
 from feedback.director.config_rules import BLIND_SCHEDULERS, HASH_SCHEDULERS, RANKING_SCHEDULERS
 from feedback.director.weights.writing import PACE_SECONDS, SELDOM_TOLERANCE_RATIO, TOLD_SELDOM
 
-PACED = frozenset({"availability", "equalize"})
+PACED = frozenset({"availability", "equalize", "latency"})
 """Policies that write as seldom and as coarse as the scheduler needs: our own. Others decide it themselves."""
 
 

@@ -90,6 +90,13 @@ class EqualizePolicy(Policy, name="equalize"):
         self._reach = self._limit(members, tracks)
         self._last = members, tracks
         wanted = {name: self._wanted(name, members[name], track) for name, track in tracks.items()}
+        return self._write(members, tracks, wanted)
+
+    def _write(
+        self, members: Mapping[str, Member], tracks: Mapping[str, Track], wanted: Mapping[str, Wanted]
+    ) -> dict[str, int]:
+        """Return the weights to be written."""
+        del tracks
         return self._writer.write(self._clock.seconds, members, wanted)
 
     def terms(self) -> dict[str, Terms]:
@@ -153,13 +160,15 @@ class EqualizePolicy(Policy, name="equalize"):
         self, step: float, members: Mapping[str, Member], tracks: Mapping[str, Track], busy: Mapping[str, float]
     ) -> dict[str, Error]:
         """Return e, and what of it is news: whatever has not been written yet is none."""
-        level, ahead = levels(busy), {name: ahead_of(members[name], tracks[name]) for name in busy}
+        aims = self._aims(step, members, busy)
+        level = beside(levels(busy), aims)
+        ahead = {name: ahead_of(members[name], tracks[name]) for name in busy}
         held = {name: level[name] + HELD * ahead[name] for name in busy}
         owed = {name: level[name] + ahead[name] for name in busy}
         course = Course(busy, level)
         if remembered := self._echo.means(busy):
             calm = {name: remembered[name] for name in busy if self._is_calm(name)}
-            course = Course({**busy, **calm}, level | levels(calm))
+            course = Course({**busy, **calm}, level | beside(levels(calm), aims))
             held = {name: course.level[name] + HELD * ahead[name] for name in busy}
             followed = errors(held, self._reach)
             bursts = self._echo.bursts(members, busy)
@@ -171,6 +180,11 @@ class EqualizePolicy(Policy, name="equalize"):
                 told = agreed(told, errors({name: owed[name] + foreseen[name] for name in busy}, self._reach))
         self._course = course._replace(followed=followed, reach=self._reach)
         return {name: Error(error, told[name]) for name, error in followed.items()}
+
+    def _aims(self, step: float, members: Mapping[str, Member], busy: Mapping[str, float]) -> Mapping[str, float]:
+        """Return how busy each is to be, in logarithms, beside the others: here all alike."""
+        del step, members, busy
+        return {}
 
     def _is_calm(self, name: str) -> bool:
         """Say whether a member is followed as slowly as a mean over the scheduler's memory needs."""
@@ -243,6 +257,11 @@ class EqualizePolicy(Policy, name="equalize"):
 def levels(busy: Mapping[str, float]) -> dict[str, float]:
     """Return l of each utilization."""
     return {name: math.log(utilization + U0) for name, utilization in busy.items()}
+
+
+def beside(level: dict[str, float], aims: Mapping[str, float]) -> dict[str, float]:
+    """Return levels without what they are to be, where that is not the same for all."""
+    return {name: value - aims[name] for name, value in level.items()} if aims else level
 
 
 def aims_of(course: Course) -> dict[str, float]:

@@ -101,6 +101,12 @@ class Writer:
                 self._written |= {n: round(want.weight) for n, want in wanted.items() if off[n] > want.tolerance}
         return {name: self._within(name, wanted) for name in members}
 
+    def adopt(self, wanted: Mapping[str, Wanted]) -> dict[str, int]:
+        """Return weights that are wanted just as they are, within their bounds."""
+        self._wanted, self._cycle = wanted, Cycle()
+        self._written = {name: round(want.weight) for name, want in wanted.items()}
+        return {name: self._within(name, wanted) for name in wanted}
+
     def explain(self, name: str, limit: Bound, **known: Any) -> Terms:
         """Return a member's terms as of the last `write`. `limit`: what already bounds what is wanted."""
         want = self._wanted[name]
