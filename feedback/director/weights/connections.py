@@ -64,17 +64,16 @@ class Connections:
     def follow(self, step: float, members: Mapping[str, Member]) -> None:
         """Take one step's counters."""
         slow, fast = lag(step, MEAN_SECONDS), lag(step, self._filter_seconds)
+        per_second = 1.0 / step if step else 0.0
         flows: dict[str, Flow] = {}
         for name, member in members.items():
-            flow = flows[name] = self._flows.get(name) or Flow(member.active_connections)
-            if step:
-                ended = member.new_connections - (member.active_connections - flow.counted)
-                flow.mean_ended += slow * (ended / step - flow.mean_ended)
-            flow.counted = member.active_connections
-            flow.active += fast * (member.active_connections - flow.active)
-            flow.mean_active += slow * (member.active_connections - flow.mean_active)
-            if step:
-                flow.mean_rate += slow * (member.new_connections / step - flow.mean_rate)
+            active, new = member.active_connections, member.new_connections
+            flow = flows[name] = self._flows.get(name) or Flow(active)
+            flow.mean_ended += slow * ((new - active + flow.counted) * per_second - flow.mean_ended)
+            flow.mean_rate += slow * (new * per_second - flow.mean_rate)
+            flow.counted = active
+            flow.active += fast * (active - flow.active)
+            flow.mean_active += slow * (active - flow.mean_active)
         self._flows = flows
         self._counted = self._counted or any(flow.mean_rate or flow.active for flow in flows.values())
         if self._counted:

@@ -111,8 +111,11 @@ class Evidence:
         last; over that time chance is evened out anyway.
         """
         self._age += step * trust
-        self._add(step, log_ratio, error, power, memory_seconds)
-        power = max(power, self._seen_power)
+        if self._add(step, log_ratio, error, power, memory_seconds):
+            self._judge(max(power, self._seen_power))
+
+    def _judge(self, power: float) -> None:
+        """Work out what follows from the age and the power: whenever a block is complete, as more often is no use."""
         grown = self._fast_seconds + (self._age - HASTE * self._fast_seconds) / AGES_PER_SECOND
         slowest = min(max(power / (2.0 * CALM_RATIO**2), SLOWEST_SECONDS[0]), SLOWEST_SECONDS[1])
         self.follow_seconds = max(self._fast_seconds, min(grown, slowest))
@@ -120,18 +123,22 @@ class Evidence:
         is_news = self.follow_seconds < NEWS * self._fast_seconds
         self.tolerance = TOLERANCE_RATIO if is_news else min(max(likely, TOLERANCE_RATIOS[0]), TOLERANCE_RATIOS[1])
 
-    def _add(self, step: float, log_ratio: float, error: float, power: float, memory_seconds: float) -> None:
-        """Add a value to the blocks of the first scale, and each block that is complete to the next."""
+    def _add(self, step: float, log_ratio: float, error: float, power: float, memory_seconds: float) -> bool:
+        """Add a value to the blocks of the first scale, and each block that is complete to the next.
+
+        Say whether any was.
+        """
         value, span = log_ratio + error, step
         for blocks in self._scales:
             elapsed = blocks.span + span
             if not blocks.add(value, span):
-                return
+                return blocks is not self._scales[0]
             value, span = blocks.mean or 0.0, elapsed
             # The number of requests alone is half of what chance they bring, and sure
             if blocks.surprises(value - log_ratio, power / 2.0 / (blocks.seconds + memory_seconds)):
                 self._age = min(self._age, self._age_of(blocks.seconds))
-            self._seen_power = max(each.power() for each in self._scales)
+            self._seen_power = max([each.power() for each in self._scales])
+        return True
 
     def _age_of(self, seconds: float) -> float:
         """Return the age at which errors are followed with this time constant; 0 for the shortest."""

@@ -10,7 +10,7 @@
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -25,6 +25,7 @@ TOLERANCE_RATIO = 0.025
 SELDOM_TOLERANCE_RATIO = 0.1
 MAX_CYCLE = 50
 TRIGGER = 1.6  # times the tolerance, of what is written anew in a cycle
+FEW = 32  # members whose cycle is always written whole
 ROUNDED_OFF = 0.6  # of a whole number: above a half, so that nothing is rounded to and fro
 
 
@@ -55,6 +56,7 @@ class Cycle(msgspec.Struct, frozen=True):
     """
 
     weights: dict[str, int] = {}
+    unit: int = 1
     scale: float = 1.0
     worst_ratio: float = 0.0
     is_true: bool = True
@@ -95,7 +97,7 @@ class Writer:
         if due & newcomers or (due and now - self._changed_at >= self.pace_seconds):
             self._changed_at = now
             if self._in_cycles:
-                self._cycle = shortest_cycle(wanted)
+                self._cycle = mended(self._cycle, wanted, due) or shortest_cycle(wanted)
                 self._written.update(self._cycle.weights)
             else:
                 self._written |= {n: round(want.weight) for n, want in wanted.items() if off[n] > want.tolerance}
@@ -174,10 +176,29 @@ def shortest_cycle(wanted: Mapping[str, Wanted]) -> Cycle:
     unit = max(1, round(best))
     return Cycle(
         weights={name: turn * unit for name, turn in turns.items()},
+        unit=unit,
         scale=unit / best,
         worst_ratio=max(abs(turns[name] * best / want.weight - 1.0) for name, want in wanted.items()),
         is_true=least <= 1.0,
     )
+
+
+def mended(cycle: Cycle, wanted: Mapping[str, Wanted], due: Iterable[str]) -> Cycle | None:
+    """Return the cycle with other turns for those that are due, as the others need not be written for them.
+
+    None where there is none: somebody is new, or the unit is too coarse for one that is due, or too fine; and where few
+    share the cycle, as then the shortest one is worth all the writes.
+    """
+    if len(wanted) <= FEW or not wanted.keys() <= cycle.weights.keys():
+        return None
+    weights = {name: cycle.weights[name] for name in wanted}
+    for name in due:
+        true, most = wanted[name].weight * cycle.scale, max(wanted[name].tolerance, cycle.worst_ratio)
+        turns = max(1, round(true / cycle.unit))
+        if turns > MAX_CYCLE or abs(turns * cycle.unit / true - 1.0) > most:
+            return None
+        weights[name] = turns * cycle.unit
+    return msgspec.structs.replace(cycle, weights=weights)
 
 
 def _excess(weights: Sequence[tuple[float, float]], unit: float, enough: float) -> float:

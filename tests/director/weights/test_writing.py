@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feedback.director.weights import Member
-from feedback.director.weights.writing import Wanted, Writer, bounds, shortest_cycle
+from feedback.director.weights.writing import Wanted, Writer, bounds, mended, shortest_cycle
 
 TOLERANCE = 0.025
 
@@ -109,6 +109,35 @@ def test_a_cycle_is_not_written_again_for_its_scale_where_only_ratios_count() ->
     assert max(abs(second[name] / weight - 1.0) for name, weight in wanted.items()) > 1.6 * TOLERANCE
     for now in range(2, 50):
         assert write(writer, float(now), wanted) == second
+
+
+MANY = {f"rs{number}": 60.0 for number in range(40)}
+
+
+def test_where_many_share_a_cycle_only_those_are_written_that_are_off() -> None:
+    writer = Writer("wrr")
+    first = write(writer, 0.0, MANY | {"a": 61.0, "b": 118.0, "c": 239.0, "d": 30.0})
+    assert first == dict.fromkeys(MANY, 60) | {"a": 60, "b": 120, "c": 240, "d": 30}
+    second = write(writer, 1.0, MANY | {"a": 61.0, "b": 151.0, "c": 239.0, "d": 30.0})
+    assert second == first | {"b": 150}
+
+
+def test_where_the_unit_is_too_coarse_for_one_that_is_off_all_are_written() -> None:
+    writer = Writer("wrr")
+    write(writer, 0.0, MANY | {"a": 118.0, "b": 30.0})
+    weights = write(writer, 1.0, MANY | {"a": 167.0, "b": 30.0})
+    assert weights["a"] / weights["rs1"] == pytest.approx(167 / 60, rel=0.05)
+
+
+def test_who_comes_in_makes_another_cycle() -> None:
+    cycle = shortest_cycle(unbounded(MANY | {"a": 30.0}))
+    assert mended(cycle, unbounded(MANY | {"a": 30.0, "b": 30.0}), {"b"}) is None
+    assert mended(cycle, unbounded(MANY), {"rs1"}) is not None
+
+
+def test_a_cycle_does_not_become_longer_than_fifty_units_by_and_by() -> None:
+    cycle = shortest_cycle(unbounded(MANY | {"a": 4.0}))
+    assert mended(cycle, unbounded(MANY | {"a": 4.0, "rs1": 900.0}), {"rs1"}) is None
 
 
 def test_a_cycle_that_cannot_be_true_is_not_written_again_and_again() -> None:
