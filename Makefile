@@ -74,6 +74,11 @@ fuzz: $(VENV)/ready ## look for bytes that break a parser or a check; options: m
 reference: $(VENV)/ready ## write docs/reference/ anew from the checks themselves
 	@$(BIN)/python scripts/reference.py
 
+plots: $(VENV)/ready ## draw the pictures of docs/weights.md anew, and print its tables of margins and relief; takes two minutes
+	@PYTHONPATH=. $(BIN)/python scripts/margins.py
+	@PYTHONPATH=. $(BIN)/python scripts/relief.py
+	@PYTHONPATH=. $(BIN)/python scripts/weights.py
+
 lock: $(VENV)/ready ## pin the newest versions that pyproject.toml allows
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --all-extras --group dev \
@@ -97,6 +102,6 @@ $(VENV)/ready: requirements-dev.lock pyproject.toml .ci/venv
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: help demo test coverage lint format bench bench-weights fuzz reference lock lowest clean
+.PHONY: help demo test coverage lint format bench bench-weights fuzz reference plots lock lowest clean
 .DELETE_ON_ERROR:
 .SHELLFLAGS := -euc

@@ -37,9 +37,16 @@ def _draw(axes: Axes, record: Record, series: Sequence[Sequence[float]]) -> None
 
 
 def _response_times(records: Mapping[str, Record]) -> Figure:
-    """Draw the share of requests that took longer than a time."""
     figure = Figure(figsize=(10, 6), layout="constrained")
     axes = figure.subplots()
+    draw_response_times(axes, records)
+    axes.set(title="requests that took longer", ylabel="share")
+    axes.legend()
+    return figure
+
+
+def draw_response_times(axes: Axes, records: Mapping[str, Record]) -> None:
+    """Draw the share of requests that took longer than a time, a line for each policy."""
     for policy, record in records.items():
         ordered = sorted(record.response_seconds)
         if ordered:
@@ -47,10 +54,8 @@ def _response_times(records: Mapping[str, Record]) -> Figure:
             times = [value * MILLISECONDS for value in ordered[::step]]
             slower = [1.0 - place / len(ordered) for place in range(0, len(ordered), step)]
             axes.plot(times, slower, label=policy, linewidth=1)
-    axes.set(title="requests that took longer", xlabel="milliseconds", ylabel="share", xscale="log", yscale="log")
+    axes.set(xlabel="milliseconds", xscale="log", yscale="log")
     axes.grid(visible=True, alpha=0.3)
-    axes.legend()
-    return figure
 
 
 def _smooth(values: Sequence[float]) -> list[float]:
