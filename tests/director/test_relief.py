@@ -36,7 +36,7 @@ def cluster(*speeds: float, policy: str = "equalize", **fields: Any) -> Fluid:
     return Fluid(configured(named(list(speeds)), policy, **fields), named(list(speeds)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     demand=st.floats(0.5, 3.0),
     speeds=SPEEDS,
@@ -61,7 +61,7 @@ def test_the_overflow_comes_once_and_goes_once_whatever_the_demand(
     assert not fluid.desired.burden.overloaded
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(demand=st.floats(1.1, 3.0), speeds=SPEEDS, scheduler=st.sampled_from(["wlc", "wrr"]), capped=st.booleans())
 def test_it_takes_so_much_that_the_destinations_are_below_their_limit(
     demand: float, speeds: list[float], scheduler: str, capped: bool

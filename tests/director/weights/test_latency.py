@@ -4,13 +4,18 @@ from collections.abc import Mapping
 import msgspec
 import pytest
 
-from feedback.commands.simulate import UNEVEN
 from feedback.director.weights import Member, make_policy
 from feedback.director.weights.latency import LatencyPolicy, between, split
 from feedback.simulator.compare import simulate
 from feedback.simulator.scenario import Amount, Event, Scenario, ServerSpec, Stream
 
-SCENARIO = msgspec.structs.replace(UNEVEN, warm_up_seconds=200.0, duration_seconds=300.0)
+SCENARIO = Scenario(
+    name="uneven",
+    servers={"rs1": ServerSpec(speed=1.0), "rs2": ServerSpec(speed=1.0), "rs3": ServerSpec(speed=4.0)},
+    streams={"requests": Stream(work=Amount(mean=0.06, distribution="lognormal"))},
+    warm_up_seconds=130.0,
+    duration_seconds=200.0,
+)
 
 
 def mean_ms(scenario: Scenario, policy: str) -> float:
@@ -19,7 +24,7 @@ def mean_ms(scenario: Scenario, policy: str) -> float:
     return found
 
 
-@pytest.mark.parametrize(("scheduler", "load"), [("wlc", 0.3), ("wlc", 0.6), ("wrr", 0.3), ("wrr", 0.6), ("wrr", 0.8)])
+@pytest.mark.parametrize(("scheduler", "load"), [("wlc", 0.3), ("wlc", 0.6), ("wrr", 0.3), ("wrr", 0.6)])
 def test_unequal_servers_answer_sooner_than_if_they_were_equally_busy(scheduler: str, load: float) -> None:
     scenario = msgspec.structs.replace(SCENARIO, scheduler=scheduler, load_ratio=load)
     ours = mean_ms(scenario, "latency")
@@ -29,7 +34,7 @@ def test_unequal_servers_answer_sooner_than_if_they_were_equally_busy(scheduler:
 
 @pytest.mark.parametrize("scheduler", ["wlc", "wrr"])
 def test_equal_servers_answer_no_later(scheduler: str) -> None:
-    equal = {name: ServerSpec(speed=2.0) for name in UNEVEN.servers}
+    equal = {name: ServerSpec(speed=2.0) for name in SCENARIO.servers}
     scenario = msgspec.structs.replace(SCENARIO, scheduler=scheduler, servers=equal, load_ratio=0.6)
     assert mean_ms(scenario, "latency") < 1.02 * mean_ms(scenario, "equalize")
 
@@ -43,12 +48,11 @@ def test_where_connections_last_it_does_as_equalize_does(scheduler: str) -> None
 
 
 def test_a_server_that_loses_much_of_its_speed_is_relieved() -> None:
-    slower = (Event(at_seconds=250.0, server="rs5", background_ratio=0.6),)
-    scenario = msgspec.structs.replace(SCENARIO, scheduler="wrr", load_ratio=0.5, events=slower)
+    slower = (Event(at_seconds=180.0, server="rs3", background_ratio=0.6),)
+    scenario = msgspec.structs.replace(SCENARIO, scheduler="wrr", load_ratio=0.4, events=slower)
     record = simulate(scenario, "latency")
-    assert record.utilization[4][258] > 0.8
-    after = [sum(busy[400:500]) / 100 for busy in record.utilization]
-    assert after[4] < 0.9
+    assert record.utilization[2][188] > 0.9
+    assert sum(record.utilization[2][270:330]) / 60 < 0.9
 
 
 def steady(policy: LatencyPolicy, members: Mapping[str, Member], seconds: int, now: float = 0.0) -> dict[str, int]:
