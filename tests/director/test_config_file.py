@@ -322,7 +322,7 @@ def test_ten_mistakes_are_ten_lines(refuse: Refuse) -> None:
               rs2: {address: 10.2.0.12:8080, weight: 70000}
               rs3: "[2001:db8::13]:8080"
         """)
-    policies = "availability, equalize, moody, static"
+    policies = "availability, equalize, latency, moody, static"
     assert problems == [
         (
             "director.yaml:2: director.listen: 0.0.0.0:8600 is open to other hosts and needs token_file: "
@@ -397,7 +397,7 @@ def test_ten_mistakes_are_ten_lines(refuse: Refuse) -> None:
             [
                 (
                     'director.yaml:1: defaults.weights.policy: there is no policy "nope"; '
-                    "there are: availability, equalize, moody, static"
+                    "there are: availability, equalize, latency, moody, static"
                 )
             ],
         ),
