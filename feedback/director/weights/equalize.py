@@ -41,13 +41,6 @@ GIVE_WAY = 1.1  # of a logarithm: for one at a bound, the others go up or down t
 REPORT_LAG_SECONDS = 1.0
 
 
-class Error(NamedTuple):
-    """One member's error: what of it is to be followed, and what may be news."""
-
-    followed: float
-    told: float
-
-
 class Course(NamedTuple):
     """What a step went by: how busy members were, their levels, the errors that were followed, and their reach."""
 
@@ -150,16 +143,17 @@ class EqualizePolicy(Policy, name="equalize"):
             return
         self._idle = max(0.0, 1.0 - fmean(busy.values()) / IDLE_RATIO)
         back = self._idle * lag(step, RETURN_SECONDS)
-        for name, error in self._errors(step, members, tracks, busy).items():
+        followed, told = self._errors(step, members, tracks, busy)
+        for name, error in followed.items():
             track = tracks[name]
-            if track.is_fresh(self._clock.seconds):
-                self._follow(step, name, track, members[name].base_weight, error)
+            if track.heard == self._clock.seconds:
+                self._follow(step, name, track, members[name].base_weight, error=error, told=told[name])
             track.ratio += back * (1.0 - track.ratio)
 
     def _errors(
         self, step: float, members: Mapping[str, Member], tracks: Mapping[str, Track], busy: Mapping[str, float]
-    ) -> dict[str, Error]:
-        """Return e, and what of it is news: whatever has not been written yet is none."""
+    ) -> tuple[dict[str, float], dict[str, float]]:
+        """Return e as far as it is to be followed, and what may be news: whatever has not been written yet is none."""
         aims = self._aims(step, members, busy)
         level = beside(levels(busy), aims)
         ahead = {name: ahead_of(members[name], tracks[name]) for name in busy}
@@ -179,7 +173,7 @@ class EqualizePolicy(Policy, name="equalize"):
                 followed = agreed(followed, errors({name: held[name] + foreseen[name] for name in busy}, self._reach))
                 told = agreed(told, errors({name: owed[name] + foreseen[name] for name in busy}, self._reach))
         self._course = course._replace(followed=followed, reach=self._reach)
-        return {name: Error(error, told[name]) for name, error in followed.items()}
+        return followed, told
 
     def _aims(self, step: float, members: Mapping[str, Member], busy: Mapping[str, float]) -> Mapping[str, float]:
         """Return how busy each is to be, in logarithms, beside the others: here all alike."""
@@ -190,20 +184,14 @@ class EqualizePolicy(Policy, name="equalize"):
         """Say whether a member is followed as slowly as a mean over the scheduler's memory needs."""
         return self._evidence[name].follow_seconds >= self._echo.seconds() / 2.0
 
-    def _follow(self, step: float, name: str, track: Track, base_weight: int, error: Error) -> None:
+    def _follow(self, step: float, name: str, track: Track, base_weight: int, *, error: float, told: float) -> None:
         """Move a ratio by its error: fast where that is news, slowly where it may be chance."""
         evidence, flow = self._evidence[name], self._connections.of(name)
         log_ratio = math.log(track.ratio)
-        evidence.observe(
-            step,
-            log_ratio,
-            error.told,
-            trust=flow.trust,
-            power=flow.power,
-            memory_seconds=self._connections.seconds(),
-        )
+        memory = self._connections.seconds()
+        evidence.observe(step, log_ratio, told, trust=flow.trust, power=flow.power, memory_seconds=memory)
         band = max(DEADBAND, self._writer.resolution(base_weight * track.ratio))
-        track.ratio = math.exp(log_ratio + shrink(error.followed, band) * flow.trust * step / evidence.follow_seconds)
+        track.ratio = math.exp(log_ratio + shrink(error, band) * flow.trust * step / evidence.follow_seconds)
 
     def _is_settled(self, member: Member, track: Track) -> bool:
         """Say whether a member's load is the answer to its weight, and not yet to its coming in."""
