@@ -71,7 +71,7 @@ def by_response() -> str:
     """Return a table of what `response` does, with good reports and with noisy ones."""
     noisy = msgspec.structs.replace(CLUSTER, reports=Reports(noise=NOISE))
     return _table(
-        ("`response`", "relieved after", "off before", f"noise of {NOISE}: relieved after", "off before"),
+        ("`response`", "relieved after", "off before", "noise: relieved after", "off before"),
         [
             (f"{response:g} s", *_cells(medians(CLUSTER, response)), *_cells(medians(noisy, response)))
             for response in RESPONSES_SECONDS
@@ -88,7 +88,7 @@ def by_cause() -> str:
             for event in (SLOWER, OTHER_WORK)
         )
         rows.append((f"{load}", f"{slower.seconds:g} s", f"{other.seconds:g} s"))
-    return _table(("load", "slower", "other work"), rows)
+    return _table(("load", "it gets slower: relieved after", "other work takes it"), rows)
 
 
 def _cells(run: Relief) -> tuple[str, str]:
