@@ -18,6 +18,7 @@ from feedback.director.weights.writing import PACE_SECONDS
 from feedback.simulator.scenario import Reports
 
 RESPONSES_SECONDS = (2.0, 5.0, 10.0, 30.0, 120.0)
+REPORTED_SECONDS = Reports().interval_seconds
 FILTER_SHARE = 8.0
 LAGS = 4.0
 BISECTIONS = 60
@@ -69,18 +70,20 @@ class Loop(msgspec.Struct, frozen=True, kw_only=True):
         return frequency * self.delay_seconds + math.atan(frequency * self.filter_seconds)
 
 
-def loop_of(response_seconds: float, pace_seconds: float = 0.0) -> Loop:
+def loop_of(response_seconds: float, pace_seconds: float = 0.0, interval_seconds: float = REPORTED_SECONDS) -> Loop:
     """Return the loop of `equalize` while an error is news.
 
     Utilization is that of an interval, so it is half an interval old when it is reported. `REPORT_LAG_SECONDS` more may
-    pass until the next step. Weights that are written every `pace_seconds` at most are half of that old on average.
+    pass until it is acted on: what the policy reckons with, at one report a second. Longer intervals make reports older
+    by half of what they are longer when they come, and by the other half until the next. Weights that are written every
+    `pace_seconds` at most are half of that old on average.
     """
     filter_seconds = response_seconds / FILTER_SHARE
     hold_seconds = REPORT_LAG_SECONDS + pace_seconds / 2.0
     return Loop(
         follow_seconds=max(response_seconds, LAGS * (filter_seconds + hold_seconds)),
         filter_seconds=filter_seconds,
-        delay_seconds=Reports().interval_seconds / 2.0 + hold_seconds,
+        delay_seconds=REPORTED_SECONDS / 2.0 + hold_seconds + interval_seconds - REPORTED_SECONDS,
     )
 
 

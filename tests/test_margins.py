@@ -1,9 +1,11 @@
 """The margins in docs/weights.md: those of the loop, computed right, and those that the policy has when it runs."""
 
 import math
+import re
 from collections import deque
 from itertools import pairwise
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 
@@ -13,13 +15,29 @@ from feedback.director.weights.writing import PACE_SECONDS
 from scripts.margins import RESPONSES_SECONDS, Loop, loop_of, table
 
 DOCS = Path(__file__).parents[1] / "docs"
-RUN_SECONDS = 600
+PAGE = (DOCS / "weights.md").read_text()
 SPEEDS = {"a": 1.0, "b": 1.0, "c": 1.5}
 BASE = 10_000  # so many that whole numbers don't matter
 
 
 def test_the_page_has_the_table_that_is_computed_or_else_run_make_plots() -> None:
-    assert table() in (DOCS / "weights.md").read_text()
+    assert table() in PAGE
+
+
+@pytest.mark.parametrize(("response", "interval"), [(10.0, 1.0), (10.0, 5.0), (10.0, 10.0), (40.0, 10.0)])
+def test_the_page_has_the_phase_that_slow_reports_leave(response: float, interval: float) -> None:
+    degrees = math.degrees(loop_of(response, interval_seconds=interval).phase_margin())
+    (guide,) = re.findall(r"^- \*\*At least four times.*?(?=^- )", PAGE, re.MULTILINE | re.DOTALL)
+    assert f" {degrees:.0f}°" in guide
+
+
+def test_slow_reports_make_weights_overshoot_as_the_page_says_and_settle() -> None:
+    goal = math.log(SPEEDS["c"])
+    for response, interval, least, most in ((10.0, 1, 0.0, 0.05), (10.0, 5, 0.0, 0.1), (10.0, 10, 0.35, 0.5)):
+        course = weigh(response, 1.0, 0, interval=interval)
+        assert least <= max(course) / goal - 1.0 < most, interval
+        assert course[-1] == pytest.approx(goal, abs=0.05)
+    assert max(weigh(40.0, 1.0, 0, interval=10)) < 1.05 * goal
 
 
 @pytest.mark.parametrize("name", ["weights-step.png", "weights-response-times.png"])
@@ -96,7 +114,7 @@ def test_every_response_has_margins_that_textbooks_call_good(pace: float) -> Non
 @pytest.mark.parametrize("response", [5.0, 10.0, 30.0])
 def test_the_policy_settles_on_servers_that_answer_so_strongly_or_so_late_as_the_margins_allow(response: float) -> None:
     loop = loop_of(response)
-    for gain, late in ((0.8 * loop.gain_margin(), 0.0), (1.0, 0.8 * loop.delay_margin_seconds())):
+    for gain, late in ((0.8 * loop.gain_margin(), 0), (1.0, round(0.8 * loop.delay_margin_seconds()))):
         course = weigh(response, gain, late)
         assert max(course[-60:]) - min(course[-60:]) < 0.1
         assert course[-1] == pytest.approx(math.log(SPEEDS["c"]), abs=0.1)
@@ -104,12 +122,12 @@ def test_the_policy_settles_on_servers_that_answer_so_strongly_or_so_late_as_the
 
 @pytest.mark.parametrize("response", [10.0, 30.0])
 def test_the_policy_swings_where_reports_are_later_than_the_margin(response: float) -> None:
-    course = weigh(response, 1.0, 1.5 * loop_of(response).delay_margin_seconds())
+    course = weigh(response, 1.0, round(1.5 * loop_of(response).delay_margin_seconds()))
     assert max(course[-120:]) - min(course[-120:]) > 1.0
 
 
 def test_who_is_told_seldom_settles_on_servers_as_strong_as_the_margin_allows() -> None:
-    course = weigh(10.0, 0.8 * loop_of(10.0, PACE_SECONDS).gain_margin(), 0.0, "mh", seconds=1800)
+    course = weigh(10.0, 0.8 * loop_of(10.0, PACE_SECONDS).gain_margin(), 0, scheduler="mh", seconds=1800)
     assert course[-1] == pytest.approx(math.log(SPEEDS["c"]), abs=0.15)
     assert max(course[-300:]) - min(course[-300:]) < 0.1
 
@@ -132,21 +150,23 @@ def solve(loop: Loop, seconds: float, step: float = 0.01) -> list[float]:
 
 
 def weigh(
-    response: float, gain: float, late_seconds: float, scheduler: str = "wlc", seconds: int = RUN_SECONDS
+    response: float, gain: float, late_seconds: int, *, interval: int = 1, scheduler: str = "wlc", seconds: int = 600
 ) -> list[float]:
     """Return ln of the fastest server's weight over the slowest's, where u is (share / speed) to the power of gain."""
     policy = EqualizePolicy(scheduler=scheduler, response=response, floor=0.001, ceiling=1000.0)
     weights = dict.fromkeys(SPEEDS, BASE)
-    reports: deque[dict[str, float]] = deque(maxlen=2 + round(late_seconds))
+    history: list[dict[str, float]] = []
     course = []
     for second in range(seconds):
         per_server = sum(weights.values()) / len(weights)
-        reports.append({n: min(1.0, 0.4 * (weights[n] / per_server / speed) ** gain) for n, speed in SPEEDS.items()})
+        history.append({n: min(1.0, 0.4 * (weights[n] / per_server / speed) ** gain) for n, speed in SPEEDS.items()})
+        reported = max(second - late_seconds, 0) // interval * interval
+        over = history[max(reported - interval, 0) : reported] or history[:1]
         members = {
             name: Member(
                 base_weight=BASE,
                 weight=weight,
-                utilization=reports[0][name],
+                utilization=fmean(busy[name] for busy in over),
                 active_connections=1000,
                 new_connections=1000,
             )
