@@ -19,7 +19,15 @@ RPCBIND = Endpoint("127.0.0.1", 111)
 
 def daemons() -> list[int]:
     """Return the process ids of rstatd."""
-    return [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/comm") if path.read_text() == "rpc.rstatd\n"]
+    return [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/comm") if name_in(path) == "rpc.rstatd"]
+
+
+def name_in(path: Path) -> str:
+    """Return a process's name; none of one that ends just now."""
+    try:
+        return path.read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def start_rstatd() -> None:
