@@ -24,6 +24,8 @@ EARLY = timedelta(hours=1)
 """A certificate is good from so long before it is made: clocks differ. At most a twentieth of its lifetime."""
 MIN_RSA_BITS = 2048
 MAX_COMMON_NAME = 64  # RFC 5280, appendix A
+UNREADABLE = (ValueError, UnsupportedAlgorithm, x509.InvalidVersion)
+"""What cryptography raises for what it can't read: not all of it is a ValueError."""
 
 PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
 
@@ -109,7 +111,7 @@ def requested_key(request: str) -> PublicKey:
         if not csr.is_signature_valid:
             raise EnrolmentError("the signing request is not signed with its own key")
         return _acceptable(csr.public_key())
-    except (ValueError, UnsupportedAlgorithm, InvalidSignature) as error:
+    except (*UNREADABLE, InvalidSignature) as error:
         raise EnrolmentError(f"that is no signing request (PKCS #10, PEM): {' '.join(str(error).split())}") from None
 
 
@@ -117,7 +119,7 @@ def key_of(certificate: bytes) -> PublicKey:
     """Return the public key of a certificate (DER). Raises EnrolmentError."""
     try:
         return _acceptable(x509.load_der_x509_certificate(certificate).public_key())
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except UNREADABLE as error:
         raise EnrolmentError(f"that is no certificate: {' '.join(str(error).split())}") from None
 
 

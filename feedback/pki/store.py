@@ -245,7 +245,7 @@ def _understood(path: Path, read: Callable[[], DoneT]) -> DoneT:
     """Say in a sentence which file is damaged."""
     try:
         return read()
-    except ValueError as error:
+    except authority.UNREADABLE as error:
         raise EnrolmentError(f"{path} or its key is damaged ({error}): bring back a copy of both") from None
 
 

@@ -1,6 +1,7 @@
 """Servers and clients for a cluster of namespaces, as threads: a socket stays in the namespace it was made in."""
 
 import contextlib
+import itertools
 import socket
 import struct
 import threading
@@ -16,6 +17,7 @@ STREAM_CHUNK_BYTES = 1000
 STREAM_INTERVAL_SECONDS = 0.02
 BACKLOG = 512
 STOP_TIMEOUT_SECONDS = 10
+ASKING_PORTS = itertools.count(20000)
 
 
 class RealServer:
@@ -189,9 +191,13 @@ def fetch(endpoint: Endpoint, path: str = "/", timeout_seconds: float = 5.0) -> 
 
 
 def ask(endpoint: Endpoint, question: bytes, timeout_seconds: float = 5.0) -> str:
-    """Send one datagram from a new socket and return the answer. Raises OSError when there is none."""
+    """Send one datagram from a port that none came from before, and return the answer. Raises OSError without one.
+
+    IPVS remembers a port for minutes, and sends what comes from it to the same server: the kernel's choice may hit one.
+    """
     with socket.socket(socket.AF_INET6 if ":" in endpoint.address else socket.AF_INET, socket.SOCK_DGRAM) as asking:
         asking.settimeout(timeout_seconds)
+        asking.bind(("", next(ASKING_PORTS)))
         asking.connect((endpoint.address, endpoint.port))
         asking.send(question)
         return asking.recv(65536).decode()
