@@ -51,9 +51,9 @@ def main() -> int:
     parsers = known_parsers()
     arguments = _arguments(parsers)
     if arguments.names == [TOGETHER]:
-        fuzz(together(parsers), arguments.seconds)
+        fuzz(together(parsers), arguments.seconds, arguments.seed)
     if arguments.alone:
-        fuzz(parsers[arguments.names[0]], arguments.seconds)
+        fuzz(parsers[arguments.names[0]], arguments.seconds, arguments.seed)
     broken = [name for name in arguments.names or parsers if not _fuzz_apart(name, arguments.seconds)]
     return 1 if broken else 0
 
@@ -61,6 +61,9 @@ def main() -> int:
 def _arguments(parsers: Mapping[str, Parser]) -> argparse.Namespace:
     shown = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     shown.add_argument("--seconds", type=int, default=60, help="for each (default: 60)")
+    shown.add_argument(
+        "--seed", type=int, default=0, help="the same bytes with the same one (default: others each time)"
+    )
     shown.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     shown.add_argument("names", nargs="*", metavar="NAME", help=f"`{TOGETHER}`, or some of: {', '.join(parsers)}")
     arguments = shown.parse_args()
@@ -80,7 +83,7 @@ def _fuzz_apart(name: str, seconds: int) -> bool:
     return done.returncode == 0
 
 
-def fuzz(parser: Parser, seconds: int) -> NoReturn:
+def fuzz(parser: Parser, seconds: int, chance: int) -> NoReturn:
     """Fuzz in this process, and end it."""
 
     def parse(data: bytes) -> None:
@@ -90,7 +93,7 @@ def fuzz(parser: Parser, seconds: int) -> NoReturn:
     with tempfile.TemporaryDirectory(prefix="feedback-fuzz-") as directory:
         for number, seed in enumerate(parser.seeds):
             (Path(directory) / f"seed-{number}").write_bytes(seed)
-        limits = [f"-max_total_time={seconds}", f"-max_len={MAX_BYTES}", f"-timeout={SLOW_SECONDS}"]
+        limits = [f"-max_total_time={seconds}", f"-max_len={MAX_BYTES}", f"-timeout={SLOW_SECONDS}", f"-seed={chance}"]
         atheris.Setup([sys.argv[0], *limits, "-verbosity=0", "-print_final_stats=1", directory], parse)
         atheris.Fuzz()
     sys.exit("the fuzzer has come back")
