@@ -98,9 +98,12 @@ def _parse_message(data: bytes) -> Message:
         reader.at += 1
         fields[code] = reader.read(reader.signature())
     reader.align(8)
+    serial = fields.get(REPLY_SERIAL, 0)
+    if not isinstance(serial, int):
+        raise SourceError(f"{serial[:20]!r} where the number of the call should be")
     return Message(
         kind=data[1],
-        reply_serial=int(fields.get(REPLY_SERIAL, 0)),
+        reply_serial=serial,
         error_name=str(fields.get(ERROR_NAME, "")),
         value=_value(reader, str(fields.get(SIGNATURE, ""))),
     )

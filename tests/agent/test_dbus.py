@@ -71,6 +71,7 @@ def test_an_error_has_a_name_and_words() -> None:
         (answer(b"s", b""), " is no message of D-Bus"),
         (answer(b"s", b"\1\0\0\0\xff\0"), " is no message of D-Bus"),
         (answer(b"", b"").replace(b"u\0", b"t\0"), "a value of type 't' where a text or a number should be"),
+        (answer(b"", b"").replace(b"u\0\7\0\0\0", b"s\0\1\0\0\0a\0"), "'a' where the number of the call should be"),
         (HELLO[:20], " is no message of D-Bus"),
     ],
 )

@@ -52,7 +52,6 @@ from tests.checks.certificates import NAMED
 from tests.checks.ocsp_responses import response, single
 from tests.fuzz.hosts import HOSTS
 from tests.fuzz.parser import Parser
-from tests.pki.authority_made import new_key, signing_request
 
 
 def _http_answer(data: bytes) -> object:
@@ -179,6 +178,16 @@ def _rpc(read: Callable[[xdr.Reader], object], *seeds: bytes) -> Parser:
     return Parser(parse, tuple(_RPC_ACCEPTED + seed for seed in seeds))
 
 
+# What `openssl req -new` makes
+_SIGNING_REQUEST = b"""\
+-----BEGIN CERTIFICATE REQUEST-----
+MIG7MGICAQAwADBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABEe3ZlIC6gzPNEka
+mns6l87wiZdOS+J7uYJqMToZ/MeS2XIQVFEs2FA6FFtCf12NkwioxJCH7A1mkh/c
+71kPQJWgADAKBggqhkjOPQQDAgNJADBGAiEAwzF37tiqNrRGtkYHCTMAAxlC0kwt
+oMcyTwtLIUqJAR4CIQDVcp1dgUgi4wGnUXPXbDu+D3lu9HKTos49WaiLrNW9oQ==
+-----END CERTIFICATE REQUEST-----
+"""
+
 PARSERS: Mapping[str, Parser] = {
     **HOSTS,
     "agent frame": Parser(
@@ -194,9 +203,7 @@ PARSERS: Mapping[str, Parser] = {
         report.decode_director_frame,
         (report.encode(report.Accepted(report.Wish.READY)), report.encode(report.Renewed("PEM"))),
     ),
-    "signing request": Parser(
-        lambda data: authority.requested_key(data.decode("latin-1")), (signing_request(new_key()).encode(),)
-    ),
+    "signing request": Parser(lambda data: authority.requested_key(data.decode("latin-1")), (_SIGNING_REQUEST,)),
     "performance data": Parser(
         lambda data: perfdata.parse_output(data, "weight"), (b"OK | load=1.5;2;3;0;9 'weight'=75%\nmore | a=U",)
     ),
