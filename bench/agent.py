@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 from aiohttp import web
-from measure import median_and_range, resident_mb, table
+from measure import line_of, median_and_range, resident_mb, table
 
 from feedback.report import Report, decode_agent_frame
 
@@ -261,14 +261,6 @@ def temporary_directory() -> tempfile.TemporaryDirectory[str]:
 
 def flag(collector: str) -> str:
     return f"--collector.{collector}"
-
-
-def line_of(process: subprocess.Popen[str]) -> str:
-    """Return the next line that a process says."""
-    assert process.stdout is not None
-    line = process.stdout.readline().strip()
-    assert line, "the other process has ended"
-    return line
 
 
 async def listen_for_ever(certificate: str | None) -> None:

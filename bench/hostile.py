@@ -4,11 +4,9 @@ import argparse
 import asyncio
 import contextlib
 import ssl
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import aiohttp
@@ -17,8 +15,8 @@ import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from measure import cpu_seconds, median_and_range, resident_mb, table
-from reports import METRICS, Nothing, line_of
+from measure import cpu_seconds, in_role, line_of, median_and_range, resident_mb, table
+from reports import METRICS, Nothing
 
 from feedback.director.agents import Agents
 from feedback.director.api import make_app
@@ -100,27 +98,16 @@ def measure(role: str, seconds: float) -> Result:
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         prepare(directory)
-        director = stack.enter_context(running("--role", "director", "--directory", str(directory)))
+        director = stack.enter_context(in_role(__file__, "--role", "director", "--directory", str(directory)))
         port = line_of(director)
         before_mb = resident_mb(director.pid)
-        host = stack.enter_context(running("--role", role, "--directory", str(directory), "--port", port))
+        host = stack.enter_context(in_role(__file__, "--role", role, "--directory", str(directory), "--port", port))
         line_of(host)
         time.sleep(WARM_UP_SECONDS)
         cpu, since = cpu_seconds(director.pid), time.monotonic()
         time.sleep(seconds)
         cpu, elapsed = cpu_seconds(director.pid) - cpu, time.monotonic() - since
         return Result(cpu / elapsed * 1000, resident_mb(director.pid) - before_mb)
-
-
-@contextlib.contextmanager
-def running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Run this program in another role, until the end of the block."""
-    process = subprocess.Popen([sys.executable, __file__, *arguments], stdout=subprocess.PIPE, text=True)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def prepare(directory: Path) -> None:

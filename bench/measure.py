@@ -1,11 +1,33 @@
-"""What the measurements share: a process's CPU time and memory, medians, and tables to print."""
+"""What the measurements share: other processes, their CPU time and memory, medians, and tables to print."""
 
+import contextlib
 import os
 import statistics
-from collections.abc import Iterable, Sequence
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+@contextlib.contextmanager
+def in_role(program: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a program of ours in another role, until the end of the block."""
+    process = subprocess.Popen([sys.executable, program, *arguments], stdout=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def line_of(process: subprocess.Popen[str]) -> str:
+    """Return the next line that a process says."""
+    assert process.stdout is not None
+    line = process.stdout.readline().strip()
+    assert line, "the other process has ended"
+    return line
 
 
 def cpu_seconds(pid: int) -> float:

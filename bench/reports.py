@@ -6,16 +6,13 @@ import contextlib
 import random
 import re
 import statistics
-import subprocess
-import sys
 import time
 import urllib.request
-from collections.abc import Iterator
 
 import aiohttp
 import msgspec
 import uvloop
-from measure import cpu_seconds, median_and_range, resident_mb, table
+from measure import cpu_seconds, in_role, line_of, median_and_range, resident_mb, table
 
 from feedback.director.agents import Agents
 from feedback.director.api import make_app
@@ -86,10 +83,10 @@ def report(seconds: float, runs: int) -> None:
 
 def measure(seconds: float) -> Result:
     with contextlib.ExitStack() as stack:
-        director = stack.enter_context(running("--role", "director"))
+        director = stack.enter_context(in_role(__file__, "--role", "director"))
         url = line_of(director)
         before_mb = resident_mb(director.pid)
-        agents = stack.enter_context(running("--role", "agents", "--url", url))
+        agents = stack.enter_context(in_role(__file__, "--role", "agents", "--url", url))
         line_of(agents)
         time.sleep(WARM_UP_SECONDS)
         reports, cpu, since = count(url), cpu_seconds(director.pid), time.monotonic()
@@ -98,25 +95,6 @@ def measure(seconds: float) -> Result:
         reports = count(url) - reports
         grown_kb = 1024 * (resident_mb(director.pid) - before_mb)
         return Result(cpu / reports * 1e6, reports / elapsed, grown_kb / AGENTS)
-
-
-@contextlib.contextmanager
-def running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Run this program in another role, until the end of the block."""
-    process = subprocess.Popen([sys.executable, __file__, *arguments], stdout=subprocess.PIPE, text=True)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def line_of(process: subprocess.Popen[str]) -> str:
-    """Return the line that a process says when it is ready."""
-    assert process.stdout is not None
-    line = process.stdout.readline().strip()
-    assert line, "the other process has ended"
-    return line
 
 
 def count(url: str) -> int:

@@ -227,6 +227,7 @@ ROOMS: Mapping[str, Room] = {
             "feedback.agent.rhythm",
             "feedback.agent.scrape",
             "feedback.agent.secure",
+            "feedback.agent.sessions",
             "feedback.agent.sources",
             "feedback.agent.sources.*",
             "feedback.agent.spool",

@@ -2,11 +2,12 @@
 
 from typing import Annotated
 
-from feedback.agent.limit import Limit, ratio_of
+from feedback.agent.limit import Limit
 from feedback.agent.password_file import PasswordFile
 from feedback.agent.place import Place, PlaceOption
+from feedback.agent.sessions import FullError, share_of_sessions
 from feedback.agent.source import Sample, Source, SourceError
-from feedback.agent.stream import Stream, connected
+from feedback.agent.stream import Stream
 from feedback.checks.codecs import mysql_login, mysql_packet
 from feedback.checks.codecs.mysql_packet import Columns, Done, Handshake, More, Refusal, Switch
 
@@ -19,10 +20,6 @@ CONNECTED = "SHOW GLOBAL STATUS LIKE 'Threads_connected'"
 MOST = "SHOW GLOBAL VARIABLES LIKE 'max_connections'"
 BY_SOCKET = frozenset({"unix_socket", "auth_socket"})
 """Plugins that ask the kernel who is at the other end of a Unix socket."""
-
-
-class FullError(SourceError):
-    """The server takes no more clients."""
 
 
 class MysqlSource(Source, name="mysql"):
@@ -48,14 +45,10 @@ class MysqlSource(Source, name="mysql"):
 
     async def sample(self) -> Sample:
         """Log in, and ask."""
-        async with connected(self.address) as stream:
-            try:
-                used, most = await self._ask(Talk(stream))
-            except FullError:
-                return Sample(1.0)
-            return Sample(used / self.limit if self.limit else ratio_of(used, most, "connections"))
+        return await share_of_sessions(self.address, self._ask, self.limit)
 
-    async def _ask(self, talk: "Talk") -> tuple[int, int]:
+    async def _ask(self, stream: Stream) -> tuple[int, int]:
+        talk = Talk(stream)
         handshake = mysql_packet.read_handshake(await talk.hear())
         if isinstance(handshake, Refusal):
             raise refused(handshake)

@@ -3,11 +3,12 @@
 import secrets
 from typing import Annotated
 
-from feedback.agent.limit import Limit, ratio_of
+from feedback.agent.limit import Limit
 from feedback.agent.password_file import PasswordFile
 from feedback.agent.place import Place, PlaceOption
+from feedback.agent.sessions import FullError, share_of_sessions
 from feedback.agent.source import Sample, Source, SourceError
-from feedback.agent.stream import Stream, connected
+from feedback.agent.stream import Stream
 from feedback.checks.codecs import postgresql_message, scram
 
 STATEMENT = (
@@ -19,10 +20,6 @@ STATEMENT = (
 
 FULL = "53300"
 ANSWER_LIMIT_BYTES = 64 * 1024
-
-
-class FullError(SourceError):
-    """PostgreSQL takes no more clients."""
 
 
 class PostgresqlSource(Source, name="postgresql"):
@@ -49,14 +46,10 @@ class PostgresqlSource(Source, name="postgresql"):
 
     async def sample(self) -> Sample:
         """Log in, and ask."""
-        async with connected(self.address) as stream:
-            try:
-                used, most = await self._ask(Talk(stream))
-            except FullError:
-                return Sample(1.0)
-            return Sample(used / self.limit if self.limit else ratio_of(used, most, "connections"))
+        return await share_of_sessions(self.address, self._ask, self.limit)
 
-    async def _ask(self, talk: "Talk") -> tuple[int, int]:
+    async def _ask(self, stream: Stream) -> tuple[int, int]:
+        talk = Talk(stream)
         await talk.say(postgresql_message.startup(self.user, self.database))
         await self._log_in(talk)
         await talk.rows()  # the server's parameters, until it is ready

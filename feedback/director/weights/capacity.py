@@ -15,7 +15,7 @@ on that. u alone does not tell b, and n is chance: b is a mean over minutes.
 import math
 
 from feedback.director.weights.policy import Member
-from feedback.director.weights.track import lag
+from feedback.director.weights.track import between, lag
 
 MEAN_SECONDS = 600.0
 NEW_SECONDS = 30.0
@@ -61,9 +61,10 @@ class Capacity:
 
     def _has_changed(self) -> bool:
         """Say whether the newest requests cost more or less than those before, and not by chance."""
-        other = min(self.other, MOST_OTHER * self.newest_utilization)
-        newest = self.newest_rate / max(self.newest_utilization - other, LEAST_BUSY)
-        before = self.rate / max(self.utilization - self.other, LEAST_BUSY)
+        other = self.other
+        still_other = min(other, MOST_OTHER * self.newest_utilization)
+        newest = self.newest_rate / max(self.newest_utilization - still_other, LEAST_BUSY)
+        before = self.rate / max(self.utilization - other, LEAST_BUSY)
         likely = math.sqrt(DISPERSION / NEW_SECONDS / max(self.newest_rate, LEAST_RATE))
         return abs(math.log((newest + LEAST_RATE) / (before + LEAST_RATE))) > max(CHANGED, SURE * likely)
 
@@ -84,12 +85,13 @@ class Capacity:
         busy = self._with_requests
         other = min((self.utilization - busy) / (1.0 - busy), MOST_OTHER * self.utilization)
         likely = math.sqrt(busy / max(self.seconds, 1.0))
-        return max(0.0, other) * min(max((other / (likely + 1e-6) - EVIDENT[0]) / (EVIDENT[1] - EVIDENT[0]), 0.0), 1.0)
+        return max(0.0, other) * between(other / (likely + 1e-6), *EVIDENT)
 
     @property
     def requests_per_second(self) -> float:
         """Return C."""
-        return self.rate * (1.0 - self.other) / max(self.utilization - self.other, LEAST_BUSY)
+        other = self.other
+        return self.rate * (1.0 - other) / max(self.utilization - other, LEAST_BUSY)
 
     @property
     def _with_requests(self) -> float:

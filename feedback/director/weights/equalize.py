@@ -146,7 +146,7 @@ class EqualizePolicy(Policy, name="equalize"):
         followed, told = self._errors(step, members, tracks, busy)
         for name, error in followed.items():
             track = tracks[name]
-            if track.heard == self._clock.seconds:
+            if track.is_fresh(self._clock.seconds):
                 self._follow(step, name, track, members[name].base_weight, error=error, told=told[name])
             track.ratio += back * (1.0 - track.ratio)
 
@@ -157,18 +157,17 @@ class EqualizePolicy(Policy, name="equalize"):
         aims = self._aims(step, members, busy)
         level = beside(levels(busy), aims)
         ahead = {name: ahead_of(members[name], tracks[name]) for name in busy}
-        held = {name: level[name] + HELD * ahead[name] for name in busy}
         owed = {name: level[name] + ahead[name] for name in busy}
-        course = Course(busy, level)
-        if remembered := self._echo.means(busy):
-            calm = {name: remembered[name] for name in busy if self._is_calm(name)}
-            course = Course({**busy, **calm}, level | beside(levels(calm), aims))
-            held = {name: course.level[name] + HELD * ahead[name] for name in busy}
-            followed = errors(held, self._reach)
+        remembered = self._echo.means(busy)
+        calm = {name: mean for name, mean in remembered.items() if self._is_calm(name)}
+        course = Course({**busy, **calm}, level | beside(levels(calm), aims))
+        held = {name: course.level[name] + HELD * ahead[name] for name in busy}
+        followed = errors(held, self._reach)
+        if remembered:
             bursts = self._echo.bursts(members, busy)
             told = errors({name: owed[name] - bursts[name] for name in busy}, self._reach)
         else:
-            followed, told = errors(held, self._reach), errors(owed, self._reach)
+            told = errors(owed, self._reach)
             if foreseen := self._connections.foresee(step, members, busy):
                 followed = agreed(followed, errors({name: held[name] + foreseen[name] for name in busy}, self._reach))
                 told = agreed(told, errors({name: owed[name] + foreseen[name] for name in busy}, self._reach))

@@ -23,7 +23,7 @@ from feedback.director.weights.capacity import Capacity
 from feedback.director.weights.cycles import WORK, Search, Turns, bursts, least_headroom, mean_seconds
 from feedback.director.weights.equalize import U0, EqualizePolicy
 from feedback.director.weights.policy import Member
-from feedback.director.weights.track import Track
+from feedback.director.weights.track import Track, between
 from feedback.director.weights.writing import Wanted
 
 LEARNT_SECONDS = (30.0, 120.0)
@@ -63,8 +63,8 @@ class LatencyPolicy(EqualizePolicy, name="latency"):
         total = sum(shares.values())
         aims: dict[str, float] = {}
         for name, capacity in self._capacities.items():
-            rho = min(shares[name] / total * rate / capacities[name], MOST_BUSY)
-            aims[name] = known * math.log(capacity.other + (1.0 - capacity.other) * rho + U0)
+            rho, other = min(shares[name] / total * rate / capacities[name], MOST_BUSY), capacity.other
+            aims[name] = known * math.log(other + (1.0 - other) * rho + U0)
         return aims
 
     def _learn(self, step: float, members: Mapping[str, Member], busy: Mapping[str, float]) -> float:
@@ -135,8 +135,3 @@ def split(capacities: Mapping[str, float], rate: float) -> dict[str, float]:
                 name: max(capacity - kappa * math.sqrt(capacity), least * capacity) for name, capacity in left.items()
             }
         rates |= {name: least * left.pop(name) for name in slow}
-
-
-def between(value: float, low: float, high: float) -> float:
-    """Return where a value is on the way from low, 0, to high, 1."""
-    return min(max((value - low) / (high - low), 0.0), 1.0)

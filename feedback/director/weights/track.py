@@ -1,4 +1,4 @@
-"""What the policies share: their own clock, the lag of a filter, and one track of load for each member."""
+"""What the policies share: their own clock, filters and fades, and one track of load for each member."""
 
 import math
 from collections.abc import Mapping
@@ -18,6 +18,11 @@ def lag(step_seconds: float, time_constant_seconds: float) -> float:
     1 - exp(-step / time constant): the exact solution for an input that is constant over the step.
     """
     return 1.0 - math.exp(-step_seconds / max(time_constant_seconds, 1e-3))
+
+
+def between(value: float, low: float, high: float) -> float:
+    """Return where a value is on the way from low, 0, to high, 1."""
+    return min(max((value - low) / (high - low), 0.0), 1.0)
 
 
 class Clock:

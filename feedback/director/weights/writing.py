@@ -1,9 +1,10 @@
 """From the weight that a policy wants to the one that is written: as seldom and as coarse as the scheduler needs.
 
 - A written weight stays as long as it is true to the wanted one within its tolerance.
-- `wrr` gets the shortest cycle that is true to within half the tolerance. The kernel walks from the largest weight down
-  in steps of the greatest common divisor, and serves one destination as often in a row as its weight exceeds the next
-  one by such steps: 59, 61, 118, 239 give bursts of 121 where 60, 60, 120, 240 give bursts of 2.
+- `wrr` gets the shortest cycle that is true to within the tolerances, and another one when a weight is off by 1.6 times
+  its own. The kernel walks from the largest weight down in steps of the greatest common divisor, and serves one
+  destination as often in a row as its weight exceeds the next one by such steps: 59, 61, 118, 239 give bursts of 121
+  where 60, 60, 120, 240 give bursts of 2.
 - The hash schedulers and those of locality move clients about when a weight changes, so they are told every half minute
   at most and only of larger steps; then of all that has moved.
 - Where weights are no shares (all equal under rr, lc and dh; an order of rank under fo and ovf) the base weights stay.

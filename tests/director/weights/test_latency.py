@@ -1,11 +1,10 @@
-import math
 from collections.abc import Mapping
 
 import msgspec
 import pytest
 
 from feedback.director.weights import Member, make_policy
-from feedback.director.weights.latency import LatencyPolicy, between, split
+from feedback.director.weights.latency import LatencyPolicy, split
 from feedback.simulator.compare import simulate
 from feedback.simulator.scenario import Amount, Event, Scenario, ServerSpec, Stream
 
@@ -132,8 +131,3 @@ def test_the_split_leaves_everyone_the_headroom_of_its_root_and_the_slow_somethi
     low = split({"a": 1.0, "b": 10_000.0}, 100.0)
     assert low["a"] == pytest.approx(0.5 * 100.0 / 10_001.0)
     assert sum(low.values()) == pytest.approx(100.0)
-
-
-def test_between_is_0_below_and_1_above() -> None:
-    assert [between(value, 1.0, 3.0) for value in (0.0, 2.0, 9.0)] == [0.0, 0.5, 1.0]
-    assert not math.isnan(between(1.0, 1.0, 3.0))

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from feedback.director.weights import Member
-from feedback.director.weights.track import Clock, Track, Tracks, lag
+from feedback.director.weights.track import Clock, Track, Tracks, between, lag
 
 
 def member(base_weight: int = 100, weight: int = 100) -> Member:
@@ -77,3 +77,8 @@ def test_who_is_away_for_long_is_forgotten() -> None:
     tracks.follow(0.0, {"rs1": member(100, 37)})
     tracks.follow(601.0, {})
     assert tracks.follow(602.0, {"rs1": member(100, 0)})["rs1"].ratio == 1.0
+
+
+def test_between_is_0_below_and_1_above() -> None:
+    assert [between(value, 1.0, 3.0) for value in (0.0, 2.0, 9.0)] == [0.0, 0.5, 1.0]
+    assert not math.isnan(between(1.0, 1.0, 3.0))
