@@ -57,8 +57,10 @@ def center_of(levels: Mapping[str, float], reach: Reach) -> float:
 
 def near_median(levels: Mapping[str, float]) -> Mapping[str, float]:
     """Return levels of which none is further from the median than `MAX_ERROR`."""
+    if max(levels.values()) - min(levels.values()) <= MAX_ERROR:
+        return levels
     middle = median(levels.values())
     least, most = middle - MAX_ERROR, middle + MAX_ERROR
-    if least <= min(levels.values()) and max(levels.values()) <= most:
-        return levels
-    return {name: min(max(level, least), most) for name, level in levels.items()}
+    too_low = {name: least for name, level in levels.items() if level < least}
+    too_high = {name: most for name, level in levels.items() if level > most}
+    return {**levels, **too_low, **too_high}

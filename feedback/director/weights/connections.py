@@ -48,7 +48,7 @@ class Flow:
         """Judge what there is."""
         evidence = self.mean_active + self.mean_rate * EVIDENCE_SECONDS
         self.trust = evidence / (evidence + HALF_TRUST)
-        self.power = 2.0 / max(self.mean_rate, LEAST_RATE)
+        self.power = 2.0 / self.mean_rate if self.mean_rate > LEAST_RATE else 2.0 / LEAST_RATE
 
 
 class Connections:
@@ -79,14 +79,12 @@ class Connections:
         if self._counted:
             for flow in flows.values():
                 flow.weigh()
-        self._seconds = min(
-            (
-                flow.mean_active / max(flow.mean_ended, LEAST_RATE)
-                for flow in flows.values()
-                if flow.mean_rate > LEAST_RATE
-            ),
-            default=0.0,
-        )
+        lengths = [
+            flow.mean_active / flow.mean_ended if flow.mean_ended > LEAST_RATE else flow.mean_active / LEAST_RATE
+            for flow in flows.values()
+            if flow.mean_rate > LEAST_RATE
+        ]
+        self._seconds = min(lengths, default=0.0)
 
     def seconds(self) -> float:
         """Return L; 0 where nobody has counted."""

@@ -20,6 +20,7 @@ of their own; where the bounds or a change of members leave the mean of ln(w / b
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from statistics import fmean
 from typing import NamedTuple
 
@@ -63,6 +64,7 @@ class EqualizePolicy(Policy, name="equalize"):
         self._connections = Connections(self._filter_seconds, self.response)
         self._echo = Echo(self.scheduler, self._filter_seconds)
         self._evidence: dict[str, Evidence] = {}
+        self._range = lru_cache(maxsize=1024)(self._range_of)
         self._settle_seconds = 3.0 * self._filter_seconds + REPORT_LAG_SECONDS
         self._reach = Reach()
         self._course = Course()
@@ -73,12 +75,9 @@ class EqualizePolicy(Policy, name="equalize"):
         """Return the weights at `now`."""
         step = self._clock.advance(now)
         tracks = self._tracks.follow(self._clock.seconds, members)
-        way = lag(step, self._filter_seconds)
-        for name, track in tracks.items():
-            track.filter(self._clock.seconds, members[name].utilization, way)
-            track.return_to_base(self._clock.seconds, step)
+        busy = self._hear(step, members, tracks)
         self._connections.follow(step, members)
-        self._integrate(step, members, tracks)
+        self._integrate(step, members, tracks, busy)
         self._centre(step, tracks)
         self._reach = self._limit(members, tracks)
         self._last = members, tracks
@@ -129,13 +128,22 @@ class EqualizePolicy(Policy, name="equalize"):
             return "ceiling"
         return "idle" if self._idle else ""
 
-    def _integrate(self, step: float, members: Mapping[str, Member], tracks: Mapping[str, Track]) -> None:
-        """Move the ratios of those whose utilization tells something."""
-        busy = {
-            name: track.utilization
-            for name, track in tracks.items()
-            if track.utilization is not None and self._is_settled(members[name], track)
-        }
+    def _hear(self, step: float, members: Mapping[str, Member], tracks: Mapping[str, Track]) -> dict[str, float]:
+        """Take the newest reports. Return how busy those are whose utilization tells something."""
+        now, way = self._clock.seconds, lag(step, self._filter_seconds)
+        busy: dict[str, float] = {}
+        for name, track in tracks.items():
+            member = members[name]
+            if not track.filter(now, member.utilization, way):
+                track.return_to_base(now, step)
+            if track.utilization is not None and self._is_settled(member, track):
+                busy[name] = track.utilization
+        return busy
+
+    def _integrate(
+        self, step: float, members: Mapping[str, Member], tracks: Mapping[str, Track], busy: Mapping[str, float]
+    ) -> None:
+        """Move the ratios of those that are told of."""
         self._evidence = {name: self._evidence.get(name) or Evidence(self._fast_seconds) for name in busy}
         self._echo.follow(self._clock.seconds, step, members, busy)
         self._course, self._idle = Course(), 0.0
@@ -148,7 +156,8 @@ class EqualizePolicy(Policy, name="equalize"):
             track = tracks[name]
             if track.is_fresh(self._clock.seconds):
                 self._follow(step, name, track, members[name].base_weight, error=error, told=told[name])
-            track.ratio += back * (1.0 - track.ratio)
+        for name in followed if back else ():
+            tracks[name].ratio += back * (1.0 - tracks[name].ratio)
 
     def _errors(
         self, step: float, members: Mapping[str, Member], tracks: Mapping[str, Track], busy: Mapping[str, float]
@@ -156,12 +165,13 @@ class EqualizePolicy(Policy, name="equalize"):
         """Return e as far as it is to be followed, and what may be news: whatever has not been written yet is none."""
         aims = self._aims(step, members, busy)
         level = beside(levels(busy), aims)
-        ahead = {name: ahead_of(members[name], tracks[name]) for name in busy}
-        owed = {name: level[name] + ahead[name] for name in busy}
         remembered = self._echo.means(busy)
         calm = {name: mean for name, mean in remembered.items() if self._is_calm(name)}
         course = Course({**busy, **calm}, level | beside(levels(calm), aims))
-        held = {name: course.level[name] + HELD * ahead[name] for name in busy}
+        owed, held = {}, {}
+        for name in busy:
+            ahead = ahead_of(members[name], tracks[name])
+            owed[name], held[name] = level[name] + ahead, course.level[name] + HELD * ahead
         followed = errors(held, self._reach)
         if remembered:
             bursts = self._echo.bursts(members, busy)
@@ -212,7 +222,7 @@ class EqualizePolicy(Policy, name="equalize"):
         """Hold the ratios themselves within the bounds: what can't be written is not integrated (anti-windup)."""
         at_floor, at_ceiling = set(), set()
         for name, track in tracks.items():
-            least, most = self._bounds(members[name].base_weight)
+            _, _, least, most = self._range(members[name].base_weight)
             if track.ratio <= least:
                 track.ratio = least
                 at_floor.add(name)
@@ -221,20 +231,20 @@ class EqualizePolicy(Policy, name="equalize"):
                 at_ceiling.add(name)
         if not (at_floor or at_ceiling):
             return Reach()
-        places = {name: (track.ratio, *self._bounds(members[name].base_weight)) for name, track in tracks.items()}
-        free = [math.log(at) for name, (at, _, _) in places.items() if name not in at_floor | at_ceiling]
+        places = {name: (track.ratio, *self._range(members[name].base_weight)) for name, track in tracks.items()}
+        free = [math.log(at) for name, (at, *_) in places.items() if name not in at_floor | at_ceiling]
         lift = fmean(free) if free else 0.0
-        below = [math.log(at / least) for name, (at, least, _) in places.items() if name not in at_floor]
-        above = [math.log(most / at) for name, (at, _, most) in places.items() if name not in at_ceiling]
+        below = [math.log(at / least) for name, (at, _, _, least, _) in places.items() if name not in at_floor]
+        above = [math.log(most / at) for name, (at, _, _, _, most) in places.items() if name not in at_ceiling]
         return Reach(at_floor, at_ceiling, below=min([GIVE_WAY + lift, *below]), above=min([GIVE_WAY - lift, *above]))
 
-    def _bounds(self, base_weight: int) -> tuple[float, float]:
-        """Return the least and the largest ratio."""
+    def _range_of(self, base_weight: int) -> tuple[int, int, float, float]:
+        """Return the lowest and the highest weight, and the ratios that these are to the base weight."""
         low, high = bounds(base_weight, self.floor, self.ceiling)
-        return low / base_weight, high / base_weight
+        return low, high, low / base_weight, high / base_weight
 
     def _wanted(self, name: str, member: Member, track: Track) -> Wanted:
-        low, high = bounds(member.base_weight, self.floor, self.ceiling)
+        low, high, _, _ = self._range(member.base_weight)
         share = ramp(member.usable_seconds, self.slow_start)
         evidence = self._evidence.get(name)
         tolerance = evidence.tolerance if evidence else TOLERANCE_RATIO
@@ -262,7 +272,7 @@ def aims_of(course: Course) -> dict[str, float]:
 
 def ahead_of(member: Member, track: Track) -> float:
     """Return how far the wanted weight is ahead of the one in the table, in logarithms."""
-    return math.log(member.base_weight * track.ratio / max(1, member.weight))
+    return math.log(member.base_weight * track.ratio / (member.weight or 1))
 
 
 def agreed(seen: Mapping[str, float], foreseen: Mapping[str, float]) -> dict[str, float]:
@@ -275,4 +285,8 @@ def agreed(seen: Mapping[str, float], foreseen: Mapping[str, float]) -> dict[str
 
 def shrink(error: float, band: float) -> float:
     """Return the error beyond the deadband, at most `MAX_ERROR` either way."""
-    return math.copysign(min(max(0.0, abs(error) - band), MAX_ERROR), error)
+    if error > band:
+        return min(error - band, MAX_ERROR)
+    if error < -band:
+        return max(error + band, -MAX_ERROR)
+    return 0.0

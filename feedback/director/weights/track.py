@@ -58,15 +58,19 @@ class Track:
     joined: float | None = None
     utilization: float | None = None
 
-    def filter(self, now: float, utilization: float | None, way: float) -> None:
-        """Take the newest utilization, None without a fresh one; `way` is the filter's `lag` in this step."""
+    def filter(self, now: float, utilization: float | None, way: float) -> bool:
+        """Take the newest utilization, None without a fresh one; `way` is the filter's `lag` in this step.
+
+        Say whether there was one.
+        """
         if utilization is None or not 0.0 <= utilization < math.inf:
-            return
+            return False
         self.heard = now
         if self.utilization is None:
             self.utilization = utilization
         else:
             self.utilization += way * (utilization - self.utilization)
+        return True
 
     def is_fresh(self, now: float) -> bool:
         """Say whether this very step brought a utilization."""
@@ -89,7 +93,8 @@ class Tracks:
     def follow(self, now: float, members: Mapping[str, Member]) -> dict[str, Track]:
         """Return a track for each member with a base weight; a new one goes on from the weight in the table."""
         followed = {name: self._track(name, member, now) for name, member in members.items() if member.base_weight > 0}
-        self._tracks = {name: kept for name, kept in self._tracks.items() if now - kept.seen <= FORGET_SECONDS}
+        if len(followed) < len(self._tracks):
+            self._tracks = {name: kept for name, kept in self._tracks.items() if now - kept.seen <= FORGET_SECONDS}
         self._before = now
         return followed
 

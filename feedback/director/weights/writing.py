@@ -53,14 +53,14 @@ class Cycle(msgspec.Struct, frozen=True):
     """Weights in whole multiples of one unit.
 
     scale: of all of them, to those wanted: only ratios count. worst_ratio: how far the worst one is off, apart from
-    that. is_true: whether each is as true as it should be.
+    that. coarse_ratio: the same where that is more than it should be, else 0.
     """
 
     weights: dict[str, int] = {}
     unit: int = 1
     scale: float = 1.0
     worst_ratio: float = 0.0
-    is_true: bool = True
+    coarse_ratio: float = 0.0
 
 
 class Writer:
@@ -81,7 +81,11 @@ class Writer:
 
     def resolution(self, weight: float) -> float:
         """Return the ratio by which a written weight may have to be off, for want of finer ones or of permission."""
-        return max(self._least_trigger, self._coarse(), 0.5 / max(weight, 1.0))
+        coarse = self._cycle.coarse_ratio or self._least_trigger
+        rounded_off = 0.5 / weight if weight > 1.0 else 0.5
+        if rounded_off > coarse:
+            return rounded_off
+        return coarse
 
     def write(self, now: float, members: Mapping[str, Member], wanted: Mapping[str, Wanted]) -> dict[str, int]:
         """Return a weight for every member: within its bounds, 0 for those of base weight 0. `now` never goes back.
@@ -92,38 +96,40 @@ class Writer:
         if self._scheduler in NO_SHARES:
             return {name: member.base_weight for name, member in members.items()}
         newcomers = wanted.keys() - self._written.keys()
-        self._written = {name: self._written.get(name, members[name].weight) for name in wanted}
+        if newcomers or len(wanted) < len(self._written):
+            self._written = {name: self._written.get(name, members[name].weight) for name in wanted}
         off = self._off_in_cycle(wanted) if self._in_cycles else self._off(wanted)
-        due = {name for name, want in wanted.items() if off[name] > max(want.tolerance, self._least_trigger)}
+        moved = {name for name, ratio in off.items() if ratio > wanted[name].tolerance}
+        due = {name for name in moved if off[name] > self._least_trigger}
         if due & newcomers or (due and now - self._changed_at >= self.pace_seconds):
             self._changed_at = now
             if self._in_cycles:
                 self._cycle = mended(self._cycle, wanted, due) or shortest_cycle(wanted)
                 self._written.update(self._cycle.weights)
             else:
-                self._written |= {n: round(want.weight) for n, want in wanted.items() if off[n] > want.tolerance}
-        return {name: self._within(name, wanted) for name in members}
+                self._written |= {name: round(wanted[name].weight) for name in moved}
+        return dict.fromkeys(members, 0) | self._within(wanted)
 
     def adopt(self, wanted: Mapping[str, Wanted]) -> dict[str, int]:
         """Return weights that are wanted just as they are, within their bounds."""
         self._wanted, self._cycle = wanted, Cycle()
         self._written = {name: round(want.weight) for name, want in wanted.items()}
-        return {name: self._within(name, wanted) for name in wanted}
+        return self._within(wanted)
 
     def explain(self, name: str, limit: Bound, **known: Any) -> Terms:
         """Return a member's terms as of the last `write`. `limit`: what already bounds what is wanted."""
         want = self._wanted[name]
         tolerance = max(want.tolerance, self._least_trigger)
         if self._in_cycles:
-            tolerance = TRIGGER * tolerance + self._coarse()
+            tolerance = TRIGGER * tolerance + self._cycle.coarse_ratio
         bound = self._bound(name, limit, tolerance)
         return Terms(wanted_weight=want.weight, tolerance_ratio=tolerance, bound=bound, **known)
 
     def _bound(self, name: str, limit: Bound, tolerance: float) -> Bound:
         if self._scheduler in NO_SHARES:
             return "scheduler"
-        want, written = self._wanted[name], self._within(name, self._wanted)
-        whole = round(want.weight)
+        want = self._wanted[name]
+        whole, written = round(want.weight), within(self._written[name], want)
         if limit or whole == written:
             return limit
         if whole < want.low:
@@ -131,31 +137,34 @@ class Writer:
         off = abs(want.weight - written)
         return "tolerance" if off <= max(ROUNDED_OFF, tolerance * want.weight) else "scheduler"
 
-    def _coarse(self) -> float:
-        """Return by how much a cycle can't help to be off."""
-        return 0.0 if self._cycle.is_true else self._cycle.worst_ratio
-
     def _off(self, wanted: Mapping[str, Wanted]) -> dict[str, float]:
-        """Return the ratio by which each written weight is off: 0 where no whole number is much nearer."""
+        """Return the ratio by which each written weight is off, where some whole number is much nearer."""
         return {
-            name: abs(want.weight / max(self._written[name], 1) - 1.0)
-            if abs(want.weight - self._written[name]) > ROUNDED_OFF
-            else 0.0
+            name: abs(want.weight / max(written, 1) - 1.0)
             for name, want in wanted.items()
+            if abs(want.weight - (written := self._written[name])) > ROUNDED_OFF
         }
 
     def _off_in_cycle(self, wanted: Mapping[str, Wanted]) -> dict[str, float]:
         """Return the ratio by which each written share is off, beyond what a cycle can't mend."""
-        scale, coarse = self._cycle.scale, self._coarse()
+        scale, coarse = self._cycle.scale, self._cycle.coarse_ratio
         return {
             name: (abs(self._written[name] / (want.weight * scale) - 1.0) - coarse) / TRIGGER
             for name, want in wanted.items()
         }
 
-    def _within(self, name: str, wanted: Mapping[str, Wanted]) -> int:
-        if name not in wanted:
-            return 0
-        return min(max(self._written[name], wanted[name].low), wanted[name].high)
+    def _within(self, wanted: Mapping[str, Wanted]) -> dict[str, int]:
+        """Return what is written, within the bounds of this step."""
+        return {name: within(self._written[name], want) for name, want in wanted.items()}
+
+
+def within(weight: int, want: Wanted) -> int:
+    """Return the weight within the bounds that is next to this one."""
+    if weight < want.low:
+        return want.low
+    if weight > want.high:
+        return want.high
+    return weight
 
 
 def shortest_cycle(wanted: Mapping[str, Wanted]) -> Cycle:
@@ -175,12 +184,13 @@ def shortest_cycle(wanted: Mapping[str, Wanted]) -> Cycle:
             break
     turns = {name: max(1, round(want.weight / best)) for name, want in wanted.items()}
     unit = max(1, round(best))
+    worst_ratio = max(abs(turns[name] * best / want.weight - 1.0) for name, want in wanted.items())
     return Cycle(
         weights={name: turn * unit for name, turn in turns.items()},
         unit=unit,
         scale=unit / best,
-        worst_ratio=max(abs(turns[name] * best / want.weight - 1.0) for name, want in wanted.items()),
-        is_true=least <= 1.0,
+        worst_ratio=worst_ratio,
+        coarse_ratio=worst_ratio if least > 1.0 else 0.0,
     )
 
 

@@ -171,7 +171,7 @@ def test_no_weight_is_finer_than_whole_numbers_and_what_may_be_written(
 def test_the_shortest_cycle_that_is_true_enough_is_taken(wanted: dict[str, float], weights: dict[str, int]) -> None:
     cycle = shortest_cycle(unbounded(wanted))
     assert cycle.weights == weights
-    assert cycle.is_true
+    assert cycle.coarse_ratio == 0.0
 
 
 def test_who_is_known_better_is_kept_truer() -> None:
@@ -184,7 +184,7 @@ def test_who_is_known_better_is_kept_truer() -> None:
 
 def test_where_no_cycle_is_true_enough_the_nearest_is_taken() -> None:
     cycle = shortest_cycle(unbounded({"a": 1000.0, "b": 5.0, "c": 333.0}))
-    assert not cycle.is_true
+    assert cycle.coarse_ratio == cycle.worst_ratio > TOLERANCE
     assert cycle.weights["b"] == gcd(*cycle.weights.values())
     assert cycle.weights["a"] == pytest.approx(1000, rel=0.1)
 
@@ -197,4 +197,4 @@ def test_a_cycle_is_never_longer_than_fifty_units_and_says_how_true_it_is(wanted
     assert max(weights.values()) / gcd(*weights.values()) <= 50
     for name, weight in named.items():
         assert weights[name] / cycle.scale == pytest.approx(weight, rel=cycle.worst_ratio + 1e-9)
-    assert cycle.is_true == (cycle.worst_ratio <= TOLERANCE)
+    assert cycle.coarse_ratio == (cycle.worst_ratio if cycle.worst_ratio > TOLERANCE else 0.0)
