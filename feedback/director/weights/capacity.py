@@ -48,7 +48,8 @@ class Capacity:
         """Take one step's counters and report."""
         self.age += step
         self.seconds = min(self.seconds + step, MEAN_SECONDS)
-        new, way = lag(step, min(self.seconds, NEW_SECONDS)), lag(step, self.seconds)
+        way = lag(step, self.seconds)
+        new = way if self.seconds < NEW_SECONDS else lag(step, NEW_SECONDS)
         rate = member.new_connections / step
         self.newest_rate += new * (rate - self.newest_rate)
         self.newest_utilization += new * (utilization - self.newest_utilization)
@@ -65,8 +66,10 @@ class Capacity:
         still_other = min(other, MOST_OTHER * self.newest_utilization)
         newest = self.newest_rate / max(self.newest_utilization - still_other, LEAST_BUSY)
         before = self.rate / max(self.utilization - other, LEAST_BUSY)
-        likely = math.sqrt(DISPERSION / NEW_SECONDS / max(self.newest_rate, LEAST_RATE))
-        return abs(math.log((newest + LEAST_RATE) / (before + LEAST_RATE))) > max(CHANGED, SURE * likely)
+        change = abs(math.log((newest + LEAST_RATE) / (before + LEAST_RATE)))
+        if change <= CHANGED:
+            return False
+        return change > SURE * math.sqrt(DISPERSION / NEW_SECONDS / max(self.newest_rate, LEAST_RATE))
 
     @property
     def is_counted(self) -> bool:
@@ -84,17 +87,17 @@ class Capacity:
         """Return b, as far as it is sure: n has a spread of its own, and the more so the less time there was."""
         busy = self._with_requests
         other = min((self.utilization - busy) / (1.0 - busy), MOST_OTHER * self.utilization)
+        if other <= 0.0:
+            return 0.0
         likely = math.sqrt(busy / max(self.seconds, 1.0))
-        return max(0.0, other) * between(other / (likely + 1e-6), *EVIDENT)
+        return other * between(other / (likely + 1e-6), *EVIDENT)
 
-    @property
-    def requests_per_second(self) -> float:
-        """Return C."""
-        other = self.other
+    def requests_per_second(self, other: float) -> float:
+        """Return C, where b is this."""
         return self.rate * (1.0 - other) / max(self.utilization - other, LEAST_BUSY)
 
     @property
     def _with_requests(self) -> float:
-        """Return rho: the root of n (1 - rho) = rho (1 - rho) + B rho^2."""
+        """Return rho: the root of n (1 - rho) = rho (1 - rho) + B rho^2, with (1 - n)^2 + 4 B n under the root."""
         one, more = 1.0 + self.connections, self.bursts - 1.0
-        return 2.0 * self.connections / (one + math.sqrt(max(0.0, one * one + 4.0 * more * self.connections)))
+        return 2.0 * self.connections / (one + math.sqrt(one * one + 4.0 * more * self.connections))

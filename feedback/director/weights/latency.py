@@ -53,7 +53,8 @@ class LatencyPolicy(EqualizePolicy, name="latency"):
             self._turns = {}
         if known == 0.0:
             return {}
-        capacities = {name: capacity.requests_per_second for name, capacity in self._capacities.items()}
+        others = {name: capacity.other for name, capacity in self._capacities.items()}
+        capacities = {name: each.requests_per_second(others[name]) for name, each in self._capacities.items()}
         rate = sum(capacity.rate for capacity in self._capacities.values())
         if self.scheduler == "wrr" and known == 1.0:
             self._look(capacities, rate)
@@ -62,8 +63,8 @@ class LatencyPolicy(EqualizePolicy, name="latency"):
         shares = self._turns or split(capacities, rate)
         total = sum(shares.values())
         aims: dict[str, float] = {}
-        for name, capacity in self._capacities.items():
-            rho, other = min(shares[name] / total * rate / capacities[name], MOST_BUSY), capacity.other
+        for name, other in others.items():
+            rho = min(shares[name] / total * rate / capacities[name], MOST_BUSY)
             aims[name] = known * math.log(other + (1.0 - other) * rho + U0)
         return aims
 
@@ -79,8 +80,9 @@ class LatencyPolicy(EqualizePolicy, name="latency"):
         # Most servers do no other work: what they have in common is how their requests come
         in_turns = self._in_turns(members, busy)
         usual = median_high(each.own_bursts / in_turns.get(name, 1.0) for name, each in self._capacities.items())
+        likely = min(max(usual, LEAST_BURSTS), 1.0)
         for name, capacity in self._capacities.items():
-            capacity.bursts = in_turns.get(name, min(max(usual, LEAST_BURSTS), 1.0))
+            capacity.bursts = in_turns.get(name, likely)
         return between(min(c.age for c in capacities), *LEARNT_SECONDS) * (1.0 - between(usual, *MANY_BURSTS))
 
     def _in_turns(self, members: Mapping[str, Member], names: Iterable[str]) -> Mapping[str, float]:
