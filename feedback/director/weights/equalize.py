@@ -81,8 +81,7 @@ class EqualizePolicy(Policy, name="equalize"):
         self._centre(step, tracks)
         self._reach = self._limit(members, tracks)
         self._last = members, tracks
-        wanted = {name: self._wanted(name, members[name], track) for name, track in tracks.items()}
-        return self._write(members, tracks, wanted)
+        return self._write(members, tracks, self._wanted(members, tracks))
 
     def _write(
         self, members: Mapping[str, Member], tracks: Mapping[str, Track], wanted: Mapping[str, Wanted]
@@ -144,7 +143,8 @@ class EqualizePolicy(Policy, name="equalize"):
         self, step: float, members: Mapping[str, Member], tracks: Mapping[str, Track], busy: Mapping[str, float]
     ) -> None:
         """Move the ratios of those that are told of."""
-        self._evidence = {name: self._evidence.get(name) or Evidence(self._fast_seconds) for name in busy}
+        if self._evidence.keys() != busy.keys():
+            self._evidence = {name: self._evidence.get(name) or Evidence(self._fast_seconds) for name in busy}
         self._echo.follow(self._clock.seconds, step, members, busy)
         self._course, self._idle = Course(), 0.0
         if not busy:
@@ -243,12 +243,17 @@ class EqualizePolicy(Policy, name="equalize"):
         low, high = bounds(base_weight, self.floor, self.ceiling)
         return low, high, low / base_weight, high / base_weight
 
-    def _wanted(self, name: str, member: Member, track: Track) -> Wanted:
-        low, high, _, _ = self._range(member.base_weight)
-        share = ramp(member.usable_seconds, self.slow_start)
-        evidence = self._evidence.get(name)
-        tolerance = evidence.tolerance if evidence else TOLERANCE_RATIO
-        return Wanted(member.base_weight * track.ratio * share, low if share == 1.0 else 1, high, tolerance)
+    def _wanted(self, members: Mapping[str, Member], tracks: Mapping[str, Track]) -> dict[str, Wanted]:
+        """Return what is to be written: for who has just come in, some of it."""
+        wanted: dict[str, Wanted] = {}
+        for name, track in tracks.items():
+            member, evidence = members[name], self._evidence.get(name)
+            low, high, _, _ = self._range(member.base_weight)
+            share = ramp(member.usable_seconds, self.slow_start)
+            tolerance = evidence.tolerance if evidence else TOLERANCE_RATIO
+            weight = member.base_weight * track.ratio * share
+            wanted[name] = Wanted(weight, low if share == 1.0 else 1, high, tolerance)
+        return wanted
 
 
 def levels(busy: Mapping[str, float]) -> dict[str, float]:

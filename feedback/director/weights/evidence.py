@@ -18,6 +18,7 @@ variance S / block in such means, and S / 2T behind a first-order lag of T; sing
 
 import math
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from feedback.director.weights.writing import TOLERANCE_RATIO
 
@@ -42,37 +43,35 @@ class Blocks:
     seconds: float
     total: float = 0.0
     span: float = 0.0
-    mean: float | None = None  # of the newest block
+    mean: float = 0.0  # of the newest block
+    length: float = 0.0  # of the newest block; 0 while there is none
     variance: float | None = None
     differences: int = 0  # that the variance is of
+    power: float = 0.0  # of white noise that moves them so, as far as it is sure: the fewer differences the less
     surprise: float = 0.0  # the newest block's error, in standard deviations
 
     def add(self, value: float, span: float) -> bool:
-        """Take a value that held for a span. Say whether a block is complete: then `mean` is its mean."""
+        """Take a value that held for a span. Say whether a block is complete: then it is the newest one."""
         self.total += value * span
         self.span += span
         if self.span < self.seconds:
             return False
         mean = self.total / self.span
-        if self.mean is not None:
+        if self.length:
             self._learn((mean - self.mean) ** 2 / 2.0)
-        self.mean = mean
+        self.mean, self.length = mean, self.span
         self.total = self.span = 0.0
         return True
 
     def _learn(self, half_square: float) -> None:
         self.differences += 1
+        share = max(VARIANCE_SHARE, 1.0 / self.differences)
         if self.variance is None:
             self.variance = half_square
         else:
             half_square = min(half_square, OUTLIER * self.variance + 1e-6)
-            self.variance += max(VARIANCE_SHARE, 1.0 / self.differences) * (half_square - self.variance)
-
-    def power(self) -> float:
-        """Return the power of white noise that moves them so, as far as it is sure: the fewer they are the less."""
-        if self.variance is None:
-            return 0.0
-        return self.variance * self.seconds * (1.0 - math.sqrt(max(VARIANCE_SHARE, 1.0 / self.differences)))
+            self.variance += share * (half_square - self.variance)
+        self.power = self.variance * self.seconds * (1.0 - math.sqrt(share))
 
     def surprises(self, error: float, least_variance: float) -> bool:
         """Say whether the newest block's error is more than chance."""
@@ -90,12 +89,11 @@ class Evidence:
     may well have moved a weight that follows it so.
     """
 
-    __slots__ = ("_age", "_fast_seconds", "_scales", "_seen_power", "follow_seconds", "tolerance")
+    __slots__ = ("_age", "_fast_seconds", "_scales", "follow_seconds", "tolerance")
 
     def __init__(self, fast_seconds: float) -> None:
         self._fast_seconds = fast_seconds
         self._age = 0.0
-        self._seen_power = 0.0
         self._scales = [Blocks(seconds) for seconds in SCALES_SECONDS]
         self.follow_seconds = fast_seconds
         self.tolerance = TOLERANCE_RATIO
@@ -111,8 +109,9 @@ class Evidence:
         last; over that time chance is evened out anyway.
         """
         self._age += step * trust
-        if self._add(step, log_ratio, error, power, memory_seconds):
-            self._judge(max(power, self._seen_power))
+        if self._scales[0].add(log_ratio + error, step):
+            self._compare(log_ratio, power, memory_seconds)
+            self._judge(max(power, *[blocks.power for blocks in self._scales]))
 
     def _judge(self, power: float) -> None:
         """Work out what follows from the age and the power: whenever a block is complete, as more often is no use."""
@@ -123,22 +122,14 @@ class Evidence:
         is_news = self.follow_seconds < NEWS * self._fast_seconds
         self.tolerance = TOLERANCE_RATIO if is_news else min(max(likely, TOLERANCE_RATIOS[0]), TOLERANCE_RATIOS[1])
 
-    def _add(self, step: float, log_ratio: float, error: float, power: float, memory_seconds: float) -> bool:
-        """Add a value to the blocks of the first scale, and each block that is complete to the next.
-
-        Say whether any was.
-        """
-        value, span = log_ratio + error, step
-        for blocks in self._scales:
-            elapsed = blocks.span + span
-            if not blocks.add(value, span):
-                return blocks is not self._scales[0]
-            value, span = blocks.mean or 0.0, elapsed
+    def _compare(self, log_ratio: float, power: float, memory_seconds: float) -> None:
+        """Judge the block that is complete, and add it to those of the next scale; and so on."""
+        for blocks, longer in zip_longest(self._scales, self._scales[1:]):
             # The number of requests alone is half of what chance they bring, and sure
-            if blocks.surprises(value - log_ratio, power / 2.0 / (blocks.seconds + memory_seconds)):
+            if blocks.surprises(blocks.mean - log_ratio, power / 2.0 / (blocks.seconds + memory_seconds)):
                 self._age = min(self._age, self._age_of(blocks.seconds))
-            self._seen_power = max([each.power() for each in self._scales])
-        return True
+            if longer is None or not longer.add(blocks.mean, blocks.length):
+                break
 
     def _age_of(self, seconds: float) -> float:
         """Return the age at which errors are followed with this time constant; 0 for the shortest."""

@@ -140,7 +140,7 @@ class Writer:
     def _off(self, wanted: Mapping[str, Wanted]) -> dict[str, float]:
         """Return the ratio by which each written weight is off, where some whole number is much nearer."""
         return {
-            name: abs(want.weight / max(written, 1) - 1.0)
+            name: abs(want.weight / (written or 1) - 1.0)
             for name, want in wanted.items()
             if abs(want.weight - (written := self._written[name])) > ROUNDED_OFF
         }

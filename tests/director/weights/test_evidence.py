@@ -143,7 +143,7 @@ def test_the_fewer_blocks_have_been_seen_the_less_is_sure_of_their_noise() -> No
     for value in (0.0, 0.0, 0.2, 0.2):
         blocks.add(value, 1.0)
     assert blocks.variance == pytest.approx(0.02)
-    assert blocks.power() == 0.0
+    assert blocks.power == 0.0
     for value in (0.0, 0.2) * 8:
         blocks.add(value, 2.0)
-    assert blocks.power() == pytest.approx(0.02 * 2.0 * (1.0 - 17**-0.5))
+    assert blocks.power == pytest.approx(0.02 * 2.0 * (1.0 - 17**-0.5))
