@@ -34,7 +34,6 @@ from feedback.director.weights.track import RETURN_SECONDS, Clock, Track, Tracks
 from feedback.director.weights.writing import TOLERANCE_RATIO, Wanted, Writer, bounds
 
 U0 = 0.02
-DEADBAND = 0.002
 HELD = 0.25  # of what is wanted and not written: counts as if it were
 IDLE_RATIO = 0.05
 CENTRE = 0.25
@@ -199,7 +198,7 @@ class EqualizePolicy(Policy, name="equalize"):
         log_ratio = math.log(track.ratio)
         memory = self._connections.seconds()
         evidence.observe(step, log_ratio, told, trust=flow.trust, power=flow.power, memory_seconds=memory)
-        band = max(DEADBAND, self._writer.resolution(base_weight * track.ratio))
+        band = self._writer.resolution(base_weight * track.ratio)
         track.ratio = math.exp(log_ratio + shrink(error, band) * flow.trust * step / evidence.follow_seconds)
 
     def _is_settled(self, member: Member, track: Track) -> bool:

@@ -128,7 +128,7 @@ class Evidence:
             # The number of requests alone is half of what chance they bring, and sure
             if blocks.surprises(blocks.mean - log_ratio, power / 2.0 / (blocks.seconds + memory_seconds)):
                 self._age = min(self._age, self._age_of(blocks.seconds))
-            if longer is None or not longer.add(blocks.mean, blocks.length):
+            if longer is not None and not longer.add(blocks.mean, blocks.length):
                 break
 
     def _age_of(self, seconds: float) -> float:

@@ -23,6 +23,7 @@ NO_SHARES = frozenset({"rr", "lc", "dh", "fo", "ovf"})
 TOLD_SELDOM = frozenset({"sh", "dh", "mh", "lblc", "lblcr"})
 PACE_SECONDS = 30.0
 TOLERANCE_RATIO = 0.025
+FINEST_RATIO = 0.002  # as fine as weights are of use, however large they are
 SELDOM_TOLERANCE_RATIO = 0.1
 MAX_CYCLE = 50
 TRIGGER = 1.6  # times the tolerance, of what is written anew in a cycle
@@ -73,6 +74,7 @@ class Writer:
         self._scheduler = scheduler
         self._in_cycles = in_cycles and scheduler == "wrr"
         self._least_trigger = SELDOM_TOLERANCE_RATIO if scheduler in TOLD_SELDOM else 0.0
+        self._finest_ratio = self._least_trigger or FINEST_RATIO
         self.pace_seconds = PACE_SECONDS if scheduler in TOLD_SELDOM else 0.0
         self._written: dict[str, int] = {}
         self._wanted: Mapping[str, Wanted] = {}
@@ -81,7 +83,7 @@ class Writer:
 
     def resolution(self, weight: float) -> float:
         """Return the ratio by which a written weight may have to be off, for want of finer ones or of permission."""
-        coarse = self._cycle.coarse_ratio or self._least_trigger
+        coarse = self._cycle.coarse_ratio or self._finest_ratio
         rounded_off = 0.5 / weight if weight > 1.0 else 0.5
         if rounded_off > coarse:
             return rounded_off

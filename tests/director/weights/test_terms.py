@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from feedback.director.stepping import wrong_terms
 from feedback.director.weights import NO_SHARES, Bound, Member, Policy, Terms, bounds, make_policy
-from feedback.director.weights.equalize import CENTRE, DEADBAND
+from feedback.director.weights.equalize import CENTRE
+from feedback.director.weights.writing import FINEST_RATIO
 from tests.director.weights.cluster import Cluster
 from tests.director.weights.test_policy import clusters
 
@@ -270,7 +271,7 @@ def test_an_equalized_weight_moves_by_its_terms_and_no_faster(
             assert told.follow_seconds is not None
             moved = math.log(told.wanted_weight / before[name].wanted_weight)
             assert moved * told.error >= 0.0
-            assert abs(moved) <= max(0.0, abs(told.error) - DEADBAND) / told.follow_seconds + 1e-9
+            assert abs(moved) <= max(0.0, abs(told.error) - FINEST_RATIO) / told.follow_seconds + 1e-9
             if scheduler == "wlc":
                 band = 1.0 / before[name].wanted_weight  # half a unit, and something
                 assert abs(moved) >= (min(abs(told.error), 1.0) - band) / told.follow_seconds - 1e-9

@@ -149,7 +149,7 @@ def test_a_cycle_that_cannot_be_true_is_not_written_again_and_again() -> None:
 
 @pytest.mark.parametrize(
     ("scheduler", "weight", "ratio"),
-    [("wlc", 100.0, 0.005), ("wlc", 0.2, 0.5), ("wrr", 10.0, 0.05), ("mh", 100.0, 0.1)],
+    [("wlc", 100.0, 0.005), ("wlc", 0.2, 0.5), ("wlc", 10_000.0, 0.002), ("wrr", 10.0, 0.05), ("mh", 100.0, 0.1)],
 )
 def test_no_weight_is_finer_than_whole_numbers_and_what_may_be_written(
     scheduler: str, weight: float, ratio: float
