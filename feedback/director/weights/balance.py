@@ -58,7 +58,7 @@ def center_of(levels: Mapping[str, float], reach: Reach) -> float:
 def near_median(levels: Mapping[str, float]) -> Mapping[str, float]:
     """Return levels of which none is further from the median than `MAX_ERROR`."""
     if max(levels.values()) - min(levels.values()) <= MAX_ERROR:
-        return levels
+        return levels  # wherever the median is
     middle = median(levels.values())
     least, most = middle - MAX_ERROR, middle + MAX_ERROR
     too_low = {name: least for name, level in levels.items() if level < least}

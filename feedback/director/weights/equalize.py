@@ -63,7 +63,7 @@ class EqualizePolicy(Policy, name="equalize"):
         self._connections = Connections(self._filter_seconds, self.response)
         self._echo = Echo(self.scheduler, self._filter_seconds)
         self._evidence: dict[str, Evidence] = {}
-        self._range = lru_cache(maxsize=1024)(self._range_of)
+        self._range = lru_cache(maxsize=1024)(self._range_of)  # many members have the same base weight
         self._settle_seconds = 3.0 * self._filter_seconds + REPORT_LAG_SECONDS
         self._reach = Reach()
         self._course = Course()
@@ -141,7 +141,7 @@ class EqualizePolicy(Policy, name="equalize"):
     def _integrate(
         self, step: float, members: Mapping[str, Member], tracks: Mapping[str, Track], busy: Mapping[str, float]
     ) -> None:
-        """Move the ratios of those that are told of."""
+        """Move the ratios of those whose utilization tells something."""
         if self._evidence.keys() != busy.keys():
             self._evidence = {name: self._evidence.get(name) or Evidence(self._fast_seconds) for name in busy}
         self._echo.follow(self._clock.seconds, step, members, busy)
@@ -230,11 +230,11 @@ class EqualizePolicy(Policy, name="equalize"):
                 at_ceiling.add(name)
         if not (at_floor or at_ceiling):
             return Reach()
-        places = {name: (track.ratio, *self._range(members[name].base_weight)) for name, track in tracks.items()}
-        free = [math.log(at) for name, (at, *_) in places.items() if name not in at_floor | at_ceiling]
+        places = {name: (track.ratio, *self._range(members[name].base_weight)[2:]) for name, track in tracks.items()}
+        free = [math.log(at) for name, (at, _, _) in places.items() if name not in at_floor | at_ceiling]
         lift = fmean(free) if free else 0.0
-        below = [math.log(at / least) for name, (at, _, _, least, _) in places.items() if name not in at_floor]
-        above = [math.log(most / at) for name, (at, _, _, _, most) in places.items() if name not in at_ceiling]
+        below = [math.log(at / least) for name, (at, least, _) in places.items() if name not in at_floor]
+        above = [math.log(most / at) for name, (at, _, most) in places.items() if name not in at_ceiling]
         return Reach(at_floor, at_ceiling, below=min([GIVE_WAY + lift, *below]), above=min([GIVE_WAY - lift, *above]))
 
     def _range_of(self, base_weight: int) -> tuple[int, int, float, float]:

@@ -78,7 +78,7 @@ class LatencyPolicy(EqualizePolicy, name="latency"):
         if not all(capacity.is_counted for capacity in capacities):
             return 0.0
         # Most servers do no other work: what they have in common is how their requests come
-        in_turns = self._in_turns(members, busy)
+        in_turns = self._in_turns(members, busy) if self.scheduler == "wrr" else {}
         usual = median_high(each.own_bursts / in_turns.get(name, 1.0) for name, each in self._capacities.items())
         likely = min(max(usual, LEAST_BURSTS), 1.0)
         for name, capacity in self._capacities.items():
@@ -86,9 +86,9 @@ class LatencyPolicy(EqualizePolicy, name="latency"):
         return between(min(c.age for c in capacities), *LEARNT_SECONDS) * (1.0 - between(usual, *MANY_BURSTS))
 
     def _in_turns(self, members: Mapping[str, Member], names: Iterable[str]) -> Mapping[str, float]:
-        """Return B of each by the weights in the table, where connections are given in turns."""
+        """Return B of each by the weights in the table, by which connections are given in turns."""
         weights = {name: members[name].weight for name in names}
-        if self.scheduler != "wrr" or not all(weights.values()):
+        if not all(weights.values()):
             return {}
         if weights != self._bursts_of[0]:
             unit = math.gcd(*weights.values())
