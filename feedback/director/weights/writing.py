@@ -83,7 +83,7 @@ class Writer:
 
     def resolution(self, weight: float) -> float:
         """Return the ratio by which a written weight may have to be off, for want of finer ones or of permission."""
-        coarse = self._cycle.coarse_ratio or self._finest_ratio
+        coarse = max(self._coarse(weight), self._finest_ratio) if self._cycle.coarse_ratio else self._finest_ratio
         rounded_off = 0.5 / weight if weight > 1.0 else 0.5
         if rounded_off > coarse:
             return rounded_off
@@ -123,7 +123,7 @@ class Writer:
         want = self._wanted[name]
         tolerance = max(want.tolerance, self._least_trigger)
         if self._in_cycles:
-            tolerance = TRIGGER * tolerance + self._cycle.coarse_ratio
+            tolerance = TRIGGER * tolerance + self._coarse(want.weight)
         bound = self._bound(name, limit, tolerance)
         return Terms(wanted_weight=want.weight, tolerance_ratio=tolerance, bound=bound, **known)
 
@@ -139,6 +139,14 @@ class Writer:
         off = abs(want.weight - written)
         return "tolerance" if off <= max(ROUNDED_OFF, tolerance * want.weight) else "scheduler"
 
+    def _coarse(self, weight: float) -> float:
+        """Return by how much a cycle can't help to be off at a weight: half a unit, or what a whole one is too much."""
+        coarse = self._cycle.coarse_ratio
+        if not coarse:
+            return 0.0
+        units = self._cycle.unit / max(weight * self._cycle.scale, 1e-9)
+        return min(coarse, max(units / 2.0, units - 1.0))
+
     def _off(self, wanted: Mapping[str, Wanted]) -> dict[str, float]:
         """Return the ratio by which each written weight is off, where some whole number is much nearer."""
         return {
@@ -149,9 +157,9 @@ class Writer:
 
     def _off_in_cycle(self, wanted: Mapping[str, Wanted]) -> dict[str, float]:
         """Return the ratio by which each written share is off, beyond what a cycle can't mend."""
-        scale, coarse = self._cycle.scale, self._cycle.coarse_ratio
+        scale = self._cycle.scale
         return {
-            name: (abs(self._written[name] / (want.weight * scale) - 1.0) - coarse) / TRIGGER
+            name: (abs(self._written[name] / (want.weight * scale) - 1.0) - self._coarse(want.weight)) / TRIGGER
             for name, want in wanted.items()
         }
 

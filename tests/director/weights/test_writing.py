@@ -144,7 +144,16 @@ def test_a_cycle_that_cannot_be_true_is_not_written_again_and_again() -> None:
     writer, wanted = Writer("wrr"), {"a": 1000.0, "b": 5.0, "c": 333.0}
     first = write(writer, 0.0, wanted)
     assert write(writer, 1.0, wanted) == first
-    assert writer.resolution(333.0) == pytest.approx(first["b"] / 5.0 - 1.0)
+    assert writer.resolution(5.0) == pytest.approx(first["b"] / 5.0 - 1.0)
+
+
+def test_a_cycle_that_cannot_be_true_to_one_is_true_to_the_others() -> None:
+    """The unit is 20, so a weight of 333 is off by half of that at most, however far one of 5 is."""
+    writer, wanted = Writer("wrr"), {"a": 1000.0, "b": 5.0, "c": 333.0}
+    unit = write(writer, 0.0, wanted)["b"]
+    assert writer.resolution(333.0) == pytest.approx(0.5 * unit / 333.0)
+    mended = write(writer, 1.0, wanted | {"c": 430.0})
+    assert mended["c"] / mended["a"] == pytest.approx(0.43, abs=0.011)
 
 
 @pytest.mark.parametrize(
