@@ -11,7 +11,8 @@ chapter 11). With a lag L in the loop the damping is sqrt(T / L) / 2, hence 4 L 
 
 Chance: `evidence` makes T_i long where an error may be chance, and a member with few connections is trusted little.
 Connections that last: `connections` foresees what is yet to come, and an error counts only as far as what is and what
-will be agree, so that nothing is done twice while old connections live on. Connections that are remembered: `echo`
+will be agree, so that nothing is done twice while old connections live on; what of u_i does not go with them, as
+`answer` tells, needs that much more weight. Connections that are remembered: `echo`
 gives a mean in which a scheduler's own memory does not show.
 
 U0 keeps the noise of an idle cluster from counting as imbalance. The errors' sum is zero, so the weights have no drift
@@ -178,8 +179,12 @@ class EqualizePolicy(Policy, name="equalize"):
         else:
             told = errors(owed, self._reach)
             if foreseen := self._connections.foresee(step, members, busy):
-                followed = agreed(followed, errors({name: held[name] + foreseen[name] for name in busy}, self._reach))
-                told = agreed(told, errors({name: owed[name] + foreseen[name] for name in busy}, self._reach))
+                gains = {name: self._connections.of(name).gain for name in busy}
+                rise = {name: rise_of(busy[name], gains[name], foreseen[name]) for name in busy}
+                followed = agreed(followed, errors({name: held[name] + rise[name] for name in busy}, self._reach))
+                told = agreed(told, errors({name: owed[name] + rise[name] for name in busy}, self._reach))
+                followed = {name: error / gains[name] for name, error in followed.items()}
+                told = {name: error / gains[name] for name, error in told.items()}
         self._course = course._replace(followed=followed, reach=self._reach)
         return followed, told
 
@@ -277,6 +282,11 @@ def aims_of(course: Course) -> dict[str, float]:
 def ahead_of(member: Member, track: Track) -> float:
     """Return how far the wanted weight is ahead of the one in the table, in logarithms."""
     return math.log(member.base_weight * track.ratio / (member.weight or 1))
+
+
+def rise_of(busy: float, gain: float, foreseen: float) -> float:
+    """Return by how much a level rises, when what goes with connections, a ratio `gain` of it, grows as foreseen."""
+    return math.log((busy * (1.0 + gain * (math.exp(foreseen) - 1.0)) + U0) / (busy + U0))
 
 
 def agreed(seen: Mapping[str, float], foreseen: Mapping[str, float]) -> dict[str, float]:

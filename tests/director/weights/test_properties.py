@@ -31,6 +31,71 @@ def test_equalize_makes_all_equally_busy_where_weights_within_the_bounds_do(case
     assert [finding for finding in findings(case, "equalize") if "turns" not in finding] == []
 
 
+def servers(*pairs: tuple[float, float]) -> tuple[ServerSpec, ...]:
+    """Return servers of so much speed, so much of which is at other work."""
+    return tuple(ServerSpec(speed=speed, background_ratio=ratio) for speed, ratio in pairs)
+
+
+UNLIKE = (
+    (2.8, 0.0),
+    (1.0, 0.3),
+    (1.0, 0.3),
+    (1.0, 0.0),
+    (2.79, 0.5),
+    (0.815, 0.3),
+    (0.35, 0.3),
+    (1.0, 0.5),
+    (2.8, 0.0),
+)
+MANY = ((2.59, 0.3), (2.72, 0.0), (1.54, 0.0), (1.0, 0.0), (0.478, 0.3), (2.34, 0.5), (0.652, 0.3), (0.335, 0.3))
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        # After a start, who has other work is the busiest, as long as connections are few
+        RandomCluster(
+            servers=servers((0.411, 0.0), (1.19, 0.5), (0.937, 0.0), (1.0, 0.0), (1.48, 0.0)),
+            load_ratio=0.717,
+            scheduler="twos",
+            response_seconds=2.0,
+            length_seconds=300.0,
+        ),
+        # Its utilization hardly goes with its weight
+        RandomCluster(
+            servers=servers(*UNLIKE),
+            events=(Event(at_seconds=8.0, load_ratio=0.0), Event(at_seconds=192.0, load_ratio=0.5)),
+            load_ratio=0.3,
+            response_seconds=5.0,
+            length_seconds=20.0,
+            disturbed_steps=200,
+        ),
+        # Of what was foreseen and has come true, none stays
+        RandomCluster(
+            servers=servers((1.05, 0.0), (1.05, 0.3), (1.05, 0.3)),
+            load_ratio=0.316,
+            scheduler="wrr",
+            response_seconds=30.0,
+            length_seconds=3600.0,
+        ),
+        # A cycle that is too coarse for one weight is not too coarse for all
+        RandomCluster(servers=servers(*MANY, *MANY[3:]), scheduler="wrr", length_seconds=300.0, disturbed_steps=200),
+        RandomCluster(
+            servers=servers((2.16, 0.0), (1.0, 0.0), (1.0, 0.5), (0.311, 0.3)),
+            events=(Event(at_seconds=75.0, server="rs0", speed=0.308),),
+            load_ratio=0.413,
+            scheduler="sh",
+            response_seconds=5.0,
+            length_seconds=3600.0,
+            disturbed_steps=200,
+        ),
+    ],
+    ids=["start", "other-work", "came-true", "coarse", "seldom"],
+)
+def test_connections_that_last_and_other_work_are_met_together(case: RandomCluster) -> None:
+    assert findings(msgspec.structs.replace(case, connections_per_speed=1000.0), "equalize") == []
+
+
 TWO = RandomCluster(servers=(ServerSpec(speed=1.0), ServerSpec(speed=2.0)), scheduler="wrr", connections_per_speed=1000)
 
 
