@@ -52,7 +52,12 @@ def center_of(levels: Mapping[str, float], reach: Reach) -> float:
         return mean
     own = fmean(free)
     room = reach.above if mean > own else reach.below
-    return own + (mean - own) * min(1.0, max(0.0, room) / ROOM)
+    return own + (mean - own) * room_of(room)
+
+
+def room_of(distance: float) -> float:
+    """Return from 0 to 1 how much others give way for a stuck one, as far from a bound as this."""
+    return min(1.0, max(0.0, distance) / ROOM)
 
 
 def near_median(levels: Mapping[str, float]) -> Mapping[str, float]:

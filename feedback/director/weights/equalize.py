@@ -20,12 +20,12 @@ of their own; where the bounds or a change of members leave the mean of ln(w / b
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from statistics import fmean
 from typing import NamedTuple
 
-from feedback.director.weights.balance import MAX_ERROR, Reach, center_of, errors
+from feedback.director.weights.balance import MAX_ERROR, Reach, center_of, errors, room_of
 from feedback.director.weights.connections import Connections
 from feedback.director.weights.echo import Echo
 from feedback.director.weights.evidence import Evidence
@@ -79,7 +79,7 @@ class EqualizePolicy(Policy, name="equalize"):
         self._connections.follow(step, members)
         self._integrate(step, members, tracks, busy)
         self._centre(step, tracks)
-        self._reach = self._limit(members, tracks)
+        self._reach = self._limit(step, members, tracks)
         self._last = members, tracks
         return self._write(members, tracks, self._wanted(members, tracks))
 
@@ -183,8 +183,9 @@ class EqualizePolicy(Policy, name="equalize"):
                 rise = {name: rise_of(busy[name], gains[name], foreseen[name]) for name in busy}
                 followed = agreed(followed, errors({name: held[name] + rise[name] for name in busy}, self._reach))
                 told = agreed(told, errors({name: owed[name] + rise[name] for name in busy}, self._reach))
-                followed = {name: error / gains[name] for name, error in followed.items()}
-                told = {name: error / gains[name] for name, error in told.items()}
+                if min(gains.values()) < 1.0:
+                    followed = {name: by_weight(error, gains[name]) for name, error in followed.items()}
+                    told = {name: by_weight(error, gains[name]) for name, error in told.items()}
         self._course = course._replace(followed=followed, reach=self._reach)
         return followed, told
 
@@ -222,25 +223,49 @@ class EqualizePolicy(Policy, name="equalize"):
             for track in tracks.values():
                 track.ratio *= pull
 
-    def _limit(self, members: Mapping[str, Member], tracks: Mapping[str, Track]) -> Reach:
+    def _limit(self, step: float, members: Mapping[str, Member], tracks: Mapping[str, Track]) -> Reach:
         """Hold the ratios themselves within the bounds: what can't be written is not integrated (anti-windup)."""
-        at_floor, at_ceiling = set(), set()
         for name, track in tracks.items():
             _, _, least, most = self._range(members[name].base_weight)
+            if not least < track.ratio < most:
+                break
+        else:
+            return Reach()
+        places = [(name, track, *self._range(members[name].base_weight)[2:]) for name, track in tracks.items()]
+        self._give_way(step, [place for place in places if place[0] in self._course.followed], tracks)
+        at_floor, at_ceiling = set(), set()
+        for name, track, least, most in places:
             if track.ratio <= least:
                 track.ratio = least
                 at_floor.add(name)
             elif track.ratio >= most:
                 track.ratio = most
                 at_ceiling.add(name)
-        if not (at_floor or at_ceiling):
-            return Reach()
-        places = {name: (track.ratio, *self._range(members[name].base_weight)[2:]) for name, track in tracks.items()}
-        free = [math.log(at) for name, (at, _, _) in places.items() if name not in at_floor | at_ceiling]
+        free = [math.log(track.ratio) for name, track, _, _ in places if name not in at_floor | at_ceiling]
         lift = fmean(free) if free else 0.0
-        below = [math.log(at / least) for name, (at, least, _) in places.items() if name not in at_floor]
-        above = [math.log(most / at) for name, (at, _, most) in places.items() if name not in at_ceiling]
+        below = [math.log(track.ratio / least) for name, track, least, _ in places if name not in at_floor]
+        above = [math.log(most / track.ratio) for name, track, _, most in places if name not in at_ceiling]
         return Reach(at_floor, at_ceiling, below=min([GIVE_WAY + lift, *below]), above=min([GIVE_WAY - lift, *above]))
+
+    def _give_way(
+        self, step: float, followed: Collection[tuple[str, Track, float, float]], tracks: Mapping[str, Track]
+    ) -> None:
+        """Let all go down as far as one is above its ceiling, or up as one is below its floor, if there is room.
+
+        Shares are the same; and whoever is slow to follow, as its own error is small, is not waited for. Nobody goes
+        further than one step's error can bring.
+        """
+        under = max([least / track.ratio for _, track, least, _ in followed], default=1.0)
+        over = max([track.ratio / most for _, track, _, most in followed], default=1.0)
+        if (over > 1.0) == (under > 1.0):
+            return
+        most = MAX_ERROR * step / self._fast_seconds
+        if under > 1.0:
+            way = math.exp(min(math.log(under), most) * room_of(self._reach.above))
+        else:
+            way = math.exp(-min(math.log(over), most) * room_of(self._reach.below))
+        for track in tracks.values():
+            track.ratio *= way
 
     def _range_of(self, base_weight: int) -> tuple[int, int, float, float]:
         """Return the lowest and the highest weight, and the ratios that these are to the base weight."""
@@ -287,6 +312,11 @@ def ahead_of(member: Member, track: Track) -> float:
 def rise_of(busy: float, gain: float, foreseen: float) -> float:
     """Return by how much a level rises, when what goes with connections, a ratio `gain` of it, grows as foreseen."""
     return math.log((busy * (1.0 + gain * (math.exp(foreseen) - 1.0)) + U0) / (busy + U0))
+
+
+def by_weight(error: float, gain: float) -> float:
+    """Return how much more weight an error asks for, in logarithms; no small one for more than `MAX_ERROR`."""
+    return math.copysign(max(abs(error), min(abs(error) / gain, MAX_ERROR)), error)
 
 
 def agreed(seen: Mapping[str, float], foreseen: Mapping[str, float]) -> dict[str, float]:

@@ -1,3 +1,4 @@
+import math
 import random
 from itertools import pairwise
 from typing import Any
@@ -5,7 +6,7 @@ from typing import Any
 import pytest
 
 from feedback.director.weights import Member, make_policy
-from feedback.director.weights.equalize import agreed
+from feedback.director.weights.equalize import agreed, by_weight, rise_of
 from tests.director.weights.cluster import Cluster, linear, saturating
 
 SPEEDS = {"rs1": 1.0, "rs2": 1.0, "rs3": 2.0, "rs4": 4.0}
@@ -267,6 +268,20 @@ def test_an_error_counts_as_far_as_what_is_and_what_will_be_agree(seen: float, f
     assert agreed({"rs1": seen}, {"rs1": foreseen}) == {"rs1": error}
 
 
+@pytest.mark.parametrize(("foreseen", "busy"), [(0.0, 0.5), (math.log(2.0), 0.6), (-math.log(2.0), 0.45)])
+def test_only_what_goes_with_connections_is_foreseen_to_change(foreseen: float, busy: float) -> None:
+    """Of 0.5, a fifth goes with them."""
+    assert math.exp(rise_of(0.5, 0.2, foreseen)) == pytest.approx((busy + 0.02) / 0.52)
+
+
+@pytest.mark.parametrize(
+    ("error", "gain", "more"),
+    [(0.1, 1.0, 0.1), (-0.1, 0.25, -0.4), (0.6, 0.25, 1.0), (2.0, 0.25, 2.0)],
+)
+def test_the_less_goes_with_weight_the_more_of_it_an_error_asks_for(error: float, gain: float, more: float) -> None:
+    assert by_weight(error, gain) == pytest.approx(more)
+
+
 def test_chance_does_not_move_a_weight_for_ever_that_is_not_written() -> None:
     """What is wanted and not written counts as if it were, in part: else chance would add up without an end."""
     calm = cluster("wrr", speeds=dict.fromkeys(SPEEDS, 1.0), noise=0.1)
@@ -292,3 +307,29 @@ def test_where_one_is_at_its_ceiling_the_others_give_way_together() -> None:
     fast.run(600)
     assert fast.weights["rs0"] == 1000
     assert fast.imbalance() <= 1.05
+
+
+@pytest.mark.parametrize("change", [3.0, 1 / 200.0])
+def test_the_others_give_way_as_fast_as_the_one_at_the_bound_is_followed(change: float) -> None:
+    """Eleven are calm, and follow slowly. One has changed, and needs more, or less, than it can have beside them."""
+    others = {f"rs{number}": 1.0 for number in range(1, 12)}
+    one = cluster(speeds=others | {"rs0": 8.0}, load=0.4, noise=0.1)
+    one.run(1500)
+    one.load *= 19.0 / (11.0 + 8.0 * change)
+    one.speeds = others | {"rs0": 8.0 * change}
+    one.run(300)
+    assert one.weights["rs0"] in {5, 1000}
+    busy = one.utilization()
+    assert busy["rs0"] == pytest.approx(busy["rs1"], rel=0.1)
+
+
+def test_who_comes_in_far_beyond_its_bounds_hardly_moves_the_others() -> None:
+    """Somebody else has written its weight. Giving way would leave them next to nothing."""
+    calm = cluster(speeds=dict.fromkeys(SPEEDS, 1.0))
+    calm.up = {"rs1", "rs2", "rs3"}
+    calm.run(300)
+    calm.join("rs4")
+    calm.weights["rs4"] = 60_000
+    calm.step()
+    assert calm.weights["rs4"] == 1000
+    assert calm.weights["rs1"] == pytest.approx(100, abs=2)
