@@ -25,7 +25,7 @@ from statistics import fmean
 
 import msgspec
 
-from feedback.director.weights.equalize import shrink
+from feedback.director.weights.levels import shrink
 from feedback.director.weights.track import HOLD_SECONDS, Clock, lag
 
 REPORT_LAG_SECONDS = 1.0

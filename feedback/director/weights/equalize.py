@@ -23,36 +23,40 @@ import math
 from collections.abc import Collection, Mapping
 from functools import lru_cache
 from statistics import fmean
-from typing import NamedTuple
 
-from feedback.director.weights.balance import MAX_ERROR, Reach, center_of, errors, room_of
+from feedback.director.weights.balance import MAX_ERROR, Reach, errors, room_of
 from feedback.director.weights.connections import Connections
 from feedback.director.weights.echo import Echo
-from feedback.director.weights.evidence import Evidence
+from feedback.director.weights.evidence import ALARM, Evidence
+from feedback.director.weights.levels import (
+    Course,
+    agreed,
+    aims_of,
+    beside,
+    by_weight,
+    fair_level,
+    level_of,
+    rise_of,
+    shrink,
+)
 from feedback.director.weights.policy import Bound, Member, Policy, Terms
+from feedback.director.weights.slope import Slope, Ways
 from feedback.director.weights.slow_start import ramp
 from feedback.director.weights.track import RETURN_SECONDS, Clock, Track, Tracks, lag
 from feedback.director.weights.writing import TOLERANCE_RATIO, Wanted, Writer, bounds
 
-U0 = 0.02
 HELD = 0.25  # of what is wanted and not written: counts as if it were
 IDLE_RATIO = 0.05
 CENTRE = 0.25
+MEAN_SECONDS = 60.0
 GIVE_WAY = 1.1  # of a logarithm: for one at a bound, the others go up or down together as far as threefold
 REPORT_LAG_SECONDS = 1.0
 
 
-class Course(NamedTuple):
-    """What a step went by: how busy members were, their levels, the errors that were followed, and their reach."""
-
-    busy: Mapping[str, float] = {}
-    level: Mapping[str, float] = {}
-    followed: Mapping[str, float] = {}
-    reach: Reach = Reach()
-
-
 class EqualizePolicy(Policy, name="equalize"):
     """Move weights until every destination is as busy as the service's mean."""
+
+    _alarm = ALARM
 
     def __post_init__(self) -> None:
         self._clock = Clock()
@@ -64,6 +68,7 @@ class EqualizePolicy(Policy, name="equalize"):
         self._connections = Connections(self._filter_seconds, self.response)
         self._echo = Echo(self.scheduler, self._filter_seconds)
         self._evidence: dict[str, Evidence] = {}
+        self._slopes: dict[str, Slope] = {}  # of those about whom there is something new
         self._range = lru_cache(maxsize=1024)(self._range_of)  # many members have the same base weight
         self._settle_seconds = 3.0 * self._filter_seconds + REPORT_LAG_SECONDS
         self._reach = Reach()
@@ -110,7 +115,7 @@ class EqualizePolicy(Policy, name="equalize"):
         """Return T over how much a member is trusted; None where it is followed by nothing."""
         if name not in self._course.busy or not (trust := self._connections.of(name).trust):
             return None
-        return self._evidence[name].follow_seconds / trust
+        return self._seconds(name) / trust
 
     def _bound(self, name: str, member: Member, track: Track) -> Bound:
         """Return what kept a member's ratio from following its load in the last step."""
@@ -129,11 +134,11 @@ class EqualizePolicy(Policy, name="equalize"):
 
     def _hear(self, step: float, members: Mapping[str, Member], tracks: Mapping[str, Track]) -> dict[str, float]:
         """Take the newest reports. Return how busy those are whose utilization tells something."""
-        now, way = self._clock.seconds, lag(step, self._filter_seconds)
+        now, way, mean_way = self._clock.seconds, lag(step, self._filter_seconds), lag(step, MEAN_SECONDS)
         busy: dict[str, float] = {}
         for name, track in tracks.items():
             member = members[name]
-            if not track.filter(now, member.utilization, way):
+            if not track.filter(now, member.utilization, way, mean_way):
                 track.return_to_base(now, step)
             if track.utilization is not None and self._is_settled(member, track):
                 busy[name] = track.utilization
@@ -144,7 +149,10 @@ class EqualizePolicy(Policy, name="equalize"):
     ) -> None:
         """Move the ratios of those whose utilization tells something."""
         if self._evidence.keys() != busy.keys():
-            self._evidence = {name: self._evidence.get(name) or Evidence(self._fast_seconds) for name in busy}
+            self._evidence = {
+                name: self._evidence.get(name) or Evidence(self._fast_seconds, self._alarm) for name in busy
+            }
+            self._slopes = {name: slope for name, slope in self._slopes.items() if name in busy}
         self._echo.follow(self._clock.seconds, step, members, busy)
         self._course, self._idle = Course(), 0.0
         if not busy:
@@ -152,10 +160,16 @@ class EqualizePolicy(Policy, name="equalize"):
         self._idle = max(0.0, 1.0 - fmean(busy.values()) / IDLE_RATIO)
         back = self._idle * lag(step, RETURN_SECONDS)
         followed, told = self._errors(step, members, tracks, busy)
+        log_total = math.log(sum([member.weight for member in members.values()]) or 1)
+        ways = Ways(late=lag(step, self._fast_seconds / 2.0), mean=lag(step, self._fast_seconds))
         for name, error in followed.items():
-            track = tracks[name]
+            track, member = tracks[name], members[name]
             if track.is_fresh(self._clock.seconds):
-                self._follow(step, name, track, members[name].base_weight, error=error, told=told[name])
+                if self._has_news(step, name, track, told[name]):
+                    self._see_slope(step, name, math.log(member.weight or 1) - log_total, ways)
+                else:
+                    self._slopes.pop(name, None)
+                self._follow(step, name, track, member.base_weight, error)
         for name in followed if back else ():
             tracks[name].ratio += back * (1.0 - tracks[name].ratio)
 
@@ -164,10 +178,10 @@ class EqualizePolicy(Policy, name="equalize"):
     ) -> tuple[dict[str, float], dict[str, float]]:
         """Return e as far as it is to be followed, and what may be news: whatever has not been written yet is none."""
         aims = self._aims(step, members, busy)
-        level = beside(levels(busy), aims)
+        level = beside(self._levels(tracks, busy), aims)
         remembered = self._echo.means(busy)
         calm = {name: mean for name, mean in remembered.items() if self._is_calm(name)}
-        course = Course({**busy, **calm}, level | beside(levels(calm), aims))
+        course = Course({**busy, **calm}, level | beside({name: level_of(mean) for name, mean in calm.items()}, aims))
         owed, held = {}, {}
         for name in busy:
             ahead = ahead_of(members[name], tracks[name])
@@ -189,6 +203,13 @@ class EqualizePolicy(Policy, name="equalize"):
         self._course = course._replace(followed=followed, reach=self._reach)
         return followed, told
 
+    def _levels(self, tracks: Mapping[str, Track], busy: Mapping[str, float]) -> dict[str, float]:
+        """Return l of each: a fair one where nothing is new, as there means count."""
+        return {
+            name: level_of(utilization) if self._evidence[name].is_news else fair_level(utilization, tracks[name].mean)
+            for name, utilization in busy.items()
+        }
+
     def _aims(self, step: float, members: Mapping[str, Member], busy: Mapping[str, float]) -> Mapping[str, float]:
         """Return how busy each is to be, in logarithms, beside the others: here all alike."""
         del step, members, busy
@@ -198,14 +219,31 @@ class EqualizePolicy(Policy, name="equalize"):
         """Say whether a member is followed as slowly as a mean over the scheduler's memory needs."""
         return self._evidence[name].follow_seconds >= self._echo.seconds() / 2.0
 
-    def _follow(self, step: float, name: str, track: Track, base_weight: int, *, error: float, told: float) -> None:
+    def _has_news(self, step: float, name: str, track: Track, told: float) -> bool:
+        """Take an error; say whether it, or one not long ago, was more than chance."""
+        evidence, flow, memory = self._evidence[name], self._connections.of(name), self._connections.seconds()
+        news = 0.0 if self._reach.is_stuck(name, told) else told  # it stays so whatever is done
+        evidence.observe(step, math.log(track.ratio), news, trust=flow.trust, power=flow.power, memory_seconds=memory)
+        return evidence.is_news
+
+    def _see_slope(self, step: float, name: str, log_share: float, ways: Ways) -> None:
+        """See how a member answers to its weight."""
+        slope = self._slopes.get(name)
+        if slope is None:
+            slope = self._slopes[name] = Slope(log_share)
+        slope.observe(step, log_share, self._course.busy[name], self._course.level[name], ways)
+
+    def _follow(self, step: float, name: str, track: Track, base_weight: int, error: float) -> None:
         """Move a ratio by its error: fast where that is news, slowly where it may be chance."""
-        evidence, flow = self._evidence[name], self._connections.of(name)
-        log_ratio = math.log(track.ratio)
-        memory = self._connections.seconds()
-        evidence.observe(step, log_ratio, told, trust=flow.trust, power=flow.power, memory_seconds=memory)
+        rate = self._connections.of(name).trust / self._seconds(name)
         band = self._writer.resolution(base_weight * track.ratio)
-        track.ratio = math.exp(log_ratio + shrink(error, band) * flow.trust * step / evidence.follow_seconds)
+        track.ratio *= math.exp(shrink(error, band) * rate * step)
+
+    def _seconds(self, name: str) -> float:
+        """Return T, and less of it for who answers little."""
+        slope = self._slopes.get(name)
+        seconds = self._evidence[name].follow_seconds
+        return seconds * slope.value if slope else seconds
 
     def _is_settled(self, member: Member, track: Track) -> bool:
         """Say whether a member's load is the answer to its weight, and not yet to its coming in."""
@@ -285,52 +323,6 @@ class EqualizePolicy(Policy, name="equalize"):
         return wanted
 
 
-def levels(busy: Mapping[str, float]) -> dict[str, float]:
-    """Return l of each utilization."""
-    return {name: math.log(utilization + U0) for name, utilization in busy.items()}
-
-
-def beside(level: dict[str, float], aims: Mapping[str, float]) -> dict[str, float]:
-    """Return levels without what they are to be, where that is not the same for all."""
-    return {name: value - aims[name] for name, value in level.items()} if aims else level
-
-
-def aims_of(course: Course) -> dict[str, float]:
-    """Return the utilization that each member is led to: at it, its level is the mean that the others keep to."""
-    if not course.level:
-        return {}
-    center = center_of(course.level, course.reach)
-    off = {name: center - level for name, level in course.level.items()}
-    return {name: max(0.0, (busy + U0) * math.exp(off[name]) - U0) for name, busy in course.busy.items()}
-
-
 def ahead_of(member: Member, track: Track) -> float:
     """Return how far the wanted weight is ahead of the one in the table, in logarithms."""
     return math.log(member.base_weight * track.ratio / (member.weight or 1))
-
-
-def rise_of(busy: float, gain: float, foreseen: float) -> float:
-    """Return by how much a level rises, when what goes with connections, a ratio `gain` of it, grows as foreseen."""
-    return math.log((busy * (1.0 + gain * (math.exp(foreseen) - 1.0)) + U0) / (busy + U0))
-
-
-def by_weight(error: float, gain: float) -> float:
-    """Return how much more weight an error asks for, in logarithms; no small one for more than `MAX_ERROR`."""
-    return math.copysign(max(abs(error), min(abs(error) / gain, MAX_ERROR)), error)
-
-
-def agreed(seen: Mapping[str, float], foreseen: Mapping[str, float]) -> dict[str, float]:
-    """Return the smaller of two errors where they are on the same side; 0 where they are on two."""
-    return {
-        name: min(error, foreseen[name], key=abs) if error * foreseen[name] > 0.0 else 0.0
-        for name, error in seen.items()
-    }
-
-
-def shrink(error: float, band: float) -> float:
-    """Return the error beyond the deadband, at most `MAX_ERROR` either way."""
-    if error > band:
-        return min(error - band, MAX_ERROR)
-    if error < -band:
-        return max(error + band, -MAX_ERROR)
-    return 0.0

@@ -10,10 +10,11 @@ gets calmer by itself, until something changes: then the age goes back, and the 
 It need not get calmer than a weight can be of use: T stops where chance moves the weight by 1.5 %.
 
 What is surprising is told by block means over 4, 16, 64 and 256 s. Half the mean square of the difference between
-neighbouring blocks is the variance that chance gives them (Allan's variance, Proc. IEEE 54, 1966); one block beyond
-6 times its root, or two in a row beyond 3.5 times on one side, are no chance. White noise of the power S has the
-variance S / block in such means, and S / 2T behind a first-order lag of T; single requests have at least the power
-2 / rate, as their number in any time is Poisson's and their sizes differ about as much.
+neighbouring blocks is the variance that chance gives them (Allan's variance, Proc. IEEE 54, 1966), once the first
+error is gone. In standard deviations, and on either side, the errors of blocks are summed up as far as they are beyond
+1.5; a sum of 5 is no chance (Page's cumulative sum, Biometrika 41, 1954): one error of 6.5, two of 4 or four of 2.75.
+White noise of the power S has the variance S / block in such means, and S / 2T behind a first-order lag of T; single
+requests have at least the power 2 / rate: their number in any time is Poisson's, and their sizes differ about as much.
 """
 
 import math
@@ -32,7 +33,8 @@ HASTE = 5.0  # times T0: until the error is e^-5 of what it was
 AGES_PER_SECOND = 3.0  # of age, for each second that T grows
 VARIANCE_SHARE = 0.03  # of the newest block in the mean of the squares, once there are as many
 OUTLIER = 9.0  # times the variance: as much as one difference may count
-ONE_BLOCK, TWO_BLOCKS = 6.0, 3.5
+DRIFT, ALARM = 1.5, 5.0  # standard deviations
+WARY = 6.0  # instead of ALARM, where what members are led to is itself learned
 LEAST_ERROR = 0.02
 
 
@@ -48,7 +50,8 @@ class Blocks:
     variance: float | None = None
     differences: int = 0  # that the variance is of
     power: float = 0.0  # of white noise that moves them so, as far as it is sure: the fewer differences the less
-    surprise: float = 0.0  # the newest block's error, in standard deviations
+    above: float = 0.0  # by how many standard deviations errors have summed up beyond the drift
+    below: float = 0.0
 
     def add(self, value: float, span: float) -> bool:
         """Take a value that held for a span. Say whether a block is complete: then it is the newest one."""
@@ -73,29 +76,37 @@ class Blocks:
             self.variance += share * (half_square - self.variance)
         self.power = self.variance * self.seconds * (1.0 - math.sqrt(share))
 
-    def surprises(self, error: float, least_variance: float) -> bool:
-        """Say whether the newest block's error is more than chance."""
+    def surprises(self, error: float, variance: float, alarm: float) -> bool:
+        """Say whether the errors of the newest blocks are more than chance of that variance."""
         if self.variance is None:
             return False
-        before, self.surprise = self.surprise, error / (math.sqrt(max(self.variance, least_variance)) + 1e-6)
-        twice = min(abs(before), abs(self.surprise)) if before * self.surprise > 0 else 0.0
-        return abs(error) > LEAST_ERROR and (abs(self.surprise) > ONE_BLOCK or twice > TWO_BLOCKS)
+        surprise = error / (math.sqrt(variance) + 1e-6)
+        self.above = max(0.0, self.above + surprise - DRIFT)
+        self.below = max(0.0, self.below - surprise - DRIFT)
+        if abs(error) <= LEAST_ERROR or max(self.above, self.below) <= alarm:
+            return False
+        self.above = self.below = 0.0
+        return True
 
 
 class Evidence:
     """What is known of one member's error.
 
-    follow_seconds: T, the time constant with which the error is to be followed. tolerance: the ratio by which chance
+    follow_seconds: T, the time constant with which the error is to be followed. is_news: whether something has changed
+    lately: until its first error has gone, everything has. tolerance: the ratio by which chance
     may well have moved a weight that follows it so.
     """
 
-    __slots__ = ("_age", "_fast_seconds", "_scales", "follow_seconds", "tolerance")
+    __slots__ = ("_age", "_alarm", "_fast_seconds", "_has_settled", "_scales", "follow_seconds", "is_news", "tolerance")
 
-    def __init__(self, fast_seconds: float) -> None:
+    def __init__(self, fast_seconds: float, alarm: float = ALARM) -> None:
         self._fast_seconds = fast_seconds
+        self._alarm = alarm
         self._age = 0.0
+        self._has_settled = False
         self._scales = [Blocks(seconds) for seconds in SCALES_SECONDS]
         self.follow_seconds = fast_seconds
+        self.is_news = True
         self.tolerance = TOLERANCE_RATIO
 
     def observe(
@@ -109,7 +120,9 @@ class Evidence:
         last; over that time chance is evened out anyway.
         """
         self._age += step * trust
-        if self._scales[0].add(log_ratio + error, step):
+        if not self._has_settled:  # what happens until then is no chance, and tells nothing of it
+            self._has_settled = self._age >= HASTE * self._fast_seconds
+        elif self._scales[0].add(log_ratio + error, step):
             self._compare(log_ratio, power, memory_seconds)
             self._judge(max(power, *[blocks.power for blocks in self._scales]))
 
@@ -119,14 +132,17 @@ class Evidence:
         slowest = min(max(power / (2.0 * CALM_RATIO**2), SLOWEST_SECONDS[0]), SLOWEST_SECONDS[1])
         self.follow_seconds = max(self._fast_seconds, min(grown, slowest))
         likely = LIKELY * math.sqrt(power / (2.0 * self.follow_seconds))
-        is_news = self.follow_seconds < NEWS * self._fast_seconds
-        self.tolerance = TOLERANCE_RATIO if is_news else min(max(likely, TOLERANCE_RATIOS[0]), TOLERANCE_RATIOS[1])
+        self.is_news = self.follow_seconds < NEWS * self._fast_seconds
+        self.tolerance = TOLERANCE_RATIO if self.is_news else min(max(likely, TOLERANCE_RATIOS[0]), TOLERANCE_RATIOS[1])
 
     def _compare(self, log_ratio: float, power: float, memory_seconds: float) -> None:
         """Judge the block that is complete, and add it to those of the next scale; and so on."""
-        for blocks, longer in zip_longest(self._scales, self._scales[1:]):
+        for place, (blocks, longer) in enumerate(zip_longest(self._scales, self._scales[1:])):
             # The number of requests alone is half of what chance they bring, and sure
-            if blocks.surprises(blocks.mean - log_ratio, power / 2.0 / (blocks.seconds + memory_seconds)):
+            counted = power / 2.0 / (blocks.seconds + memory_seconds)
+            # Means over longer spans vary less, unless chance comes in waves that short ones don't see
+            variance = max(counted, *[each.variance or 0.0 for each in self._scales[place:]])
+            if blocks.surprises(blocks.mean - log_ratio, variance, self._alarm):
                 self._age = min(self._age, self._age_of(blocks.seconds))
             if longer is not None and not longer.add(blocks.mean, blocks.length):
                 break

@@ -21,7 +21,9 @@ import msgspec
 
 from feedback.director.weights.capacity import Capacity
 from feedback.director.weights.cycles import WORK, Search, Turns, bursts, least_headroom, mean_seconds
-from feedback.director.weights.equalize import U0, EqualizePolicy
+from feedback.director.weights.equalize import EqualizePolicy
+from feedback.director.weights.evidence import WARY
+from feedback.director.weights.levels import U0
 from feedback.director.weights.policy import Member
 from feedback.director.weights.track import Track, between
 from feedback.director.weights.writing import Wanted
@@ -38,6 +40,8 @@ WORTH = 1.05
 
 class LatencyPolicy(EqualizePolicy, name="latency"):
     """Move weights until the mean response time is least."""
+
+    _alarm = WARY
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -48,8 +48,9 @@ class Clock:
 class Track:
     """One member's ratio of its weight to its base weight, and what is known of its load. Times are the policy's own.
 
-    utilization: filtered; None before the first fresh report. heard: when the newest one came. joined: when it was
-    first seen, None for one that was there when the policy began. seen: when it was last there.
+    utilization: filtered; None before the first fresh report. mean: of it, over about a minute. heard: when the newest
+    one came. joined: when it was first seen, None for one that was there when the policy began. seen: when it was last
+    there.
     """
 
     ratio: float
@@ -57,19 +58,21 @@ class Track:
     seen: float
     joined: float | None = None
     utilization: float | None = None
+    mean: float = 0.0
 
-    def filter(self, now: float, utilization: float | None, way: float) -> bool:
-        """Take the newest utilization, None without a fresh one; `way` is the filter's `lag` in this step.
+    def filter(self, now: float, utilization: float | None, way: float, mean_way: float = 1.0) -> bool:
+        """Take the newest utilization, None without a fresh one. Say whether there was one.
 
-        Say whether there was one.
+        way, mean_way: the `lag` in this step of the filter, and of the mean.
         """
         if utilization is None or not 0.0 <= utilization < math.inf:
             return False
         self.heard = now
         if self.utilization is None:
-            self.utilization = utilization
+            self.utilization = self.mean = utilization
         else:
             self.utilization += way * (utilization - self.utilization)
+            self.mean += mean_way * (self.utilization - self.mean)
         return True
 
     def is_fresh(self, now: float) -> bool:

@@ -3,6 +3,7 @@ import random
 import pytest
 
 from feedback.director.weights.evidence import (
+    ALARM,
     CALM_RATIO,
     HASTE,
     LEAST_ERROR,
@@ -121,10 +122,46 @@ def test_blocks_know_their_mean_and_say_when_they_are_complete() -> None:
     blocks = Blocks(4.0)
     assert [blocks.add(value, 1.0) for value in (1.0, 2.0, 3.0, 6.0)] == [False, False, False, True]
     assert (blocks.mean, blocks.variance) == (3.0, None)
-    assert not blocks.surprises(9.0, 0.0)  # nothing is known of noise yet
+    assert not blocks.surprises(9.0, 0.01, ALARM)  # nothing is known of noise yet
     for _ in range(4):
         blocks.add(4.0, 1.0)
     assert blocks.variance == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("deviations", "blocks_until_alarm"), [(7.0, 1), (4.1, 2), (2.8, 4), (1.4, None), (-2.8, 4)])
+def test_the_smaller_an_error_the_more_blocks_in_a_row_it_takes(
+    deviations: float, blocks_until_alarm: int | None
+) -> None:
+    blocks = Blocks(1.0)
+    for value in (0.0, 0.1) * 20:
+        blocks.add(value, 1.0)
+    told = [blocks.surprises(deviations * 0.1, 0.01, ALARM) for _ in range(50)]
+    assert (told.index(True) + 1 if True in told else None) == blocks_until_alarm
+
+
+def test_errors_to_both_sides_are_no_surprise_and_one_that_was_told_begins_anew() -> None:
+    blocks = Blocks(1.0)
+    for value in (0.0, 0.1) * 20:
+        blocks.add(value, 1.0)
+    assert not any(blocks.surprises(side * 0.4, 0.01, ALARM) for side in (1, -1) * 20)
+    blocks.above = blocks.below = 0.0
+    assert [blocks.surprises(0.41, 0.01, ALARM) for _ in range(4)] == [False, True, False, True]
+
+
+def test_the_first_error_is_none_of_the_chance_that_later_ones_are_held_against() -> None:
+    evidence = Evidence(FAST)
+    for second in range(round(HASTE * FAST)):
+        observe(evidence, 2.0 * 0.9**second)
+    watch(evidence, 400, noise=0.02)
+    assert watch(evidence, 12, error=0.1, noise=0.02, seed=2) == FAST
+
+
+def test_chance_in_waves_is_no_news_though_short_spans_do_not_see_them() -> None:
+    evidence, followed = Evidence(FAST), []
+    for second in range(1600):
+        observe(evidence, 0.1 if second // 16 % 2 else -0.1)
+        followed.append(evidence.follow_seconds)
+    assert min(followed[400:]) > 60.0
 
 
 def test_one_outlier_does_not_make_everything_noise() -> None:
