@@ -2,7 +2,7 @@
 
     l_i = ln(u_i + U0)                         how busy, filtered with the time constant response / 8
     e_i = center(l) - l_i                      how much less busy than the service's (geometric) mean
-    d/dt ln w_i = shrink(e_i, deadband) / T_i  T_i: max(response, 4 L) while the error is news, much longer later
+    d/dt ln w_i = shrink(e_i, deadband) / T_i  T_i: max(response, 4 L) * slope while the error is news, far more later
 
 Under a scheduler that shares out by weight, u_i is proportional to w_i / speed_i, so that in logarithms the plant is a
 plain sum and the loop the simplest there is: each l_i goes to the mean with the time constant T, whatever the speeds
@@ -12,11 +12,11 @@ chapter 11). With a lag L in the loop the damping is sqrt(T / L) / 2, hence 4 L 
 Chance: `evidence` makes T_i long where an error may be chance, and a member with few connections is trusted little.
 Connections that last: `connections` foresees what is yet to come, and an error counts only as far as what is and what
 will be agree, so that nothing is done twice while old connections live on; what of u_i does not go with them, as
-`answer` tells, needs that much more weight. Connections that are remembered: `echo`
-gives a mean in which a scheduler's own memory does not show.
+`answer` tells, needs that much more weight. Connections that are remembered: `echo` gives a mean in which a scheduler's
+own memory does not show. Who is full, or busy with other work, hardly answers to its weight: `slope` makes up for it.
 
-U0 keeps the noise of an idle cluster from counting as imbalance. The errors' sum is zero, so the weights have no drift
-of their own; where the bounds or a change of members leave the mean of ln(w / base) off zero, it goes back slowly.
+The errors' sum is zero, so the weights have no drift of their own; where the bounds or a change of members leave the
+mean of ln(w / base) off zero, it goes back slowly.
 """
 
 import math
