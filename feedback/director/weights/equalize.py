@@ -115,7 +115,8 @@ class EqualizePolicy(Policy, name="equalize"):
         """Return T over how much a member is trusted; None where it is followed by nothing."""
         if name not in self._course.busy or not (trust := self._connections.of(name).trust):
             return None
-        return self._seconds(name) / trust
+        slope = self._slopes.get(name)
+        return self._evidence[name].follow_seconds * (slope.value if slope else 1.0) / trust
 
     def _bound(self, name: str, member: Member, track: Track) -> Bound:
         """Return what kept a member's ratio from following its load in the last step."""
@@ -160,16 +161,20 @@ class EqualizePolicy(Policy, name="equalize"):
         self._idle = max(0.0, 1.0 - fmean(busy.values()) / IDLE_RATIO)
         back = self._idle * lag(step, RETURN_SECONDS)
         followed, told = self._errors(step, members, tracks, busy)
-        log_total = math.log(sum([member.weight for member in members.values()]) or 1)
+        total = sum([member.weight for member in members.values()]) or 1
         ways = Ways(late=lag(step, self._fast_seconds / 2.0), mean=lag(step, self._fast_seconds))
         for name, error in followed.items():
             track, member = tracks[name], members[name]
             if track.is_fresh(self._clock.seconds):
-                if self._has_news(step, name, track, told[name]):
-                    self._see_slope(step, name, math.log(member.weight or 1) - log_total, ways)
+                evidence = self._take(step, name, track, told[name])
+                seconds = evidence.follow_seconds
+                if evidence.is_news:
+                    seconds *= self._slope(step, name, math.log((member.weight or 1) / total), ways)
                 else:
                     self._slopes.pop(name, None)
-                self._follow(step, name, track, member.base_weight, error)
+                band = self._writer.resolution(member.base_weight * track.ratio)
+                way = self._connections.of(name).trust * step / seconds
+                track.ratio *= math.exp(shrink(error, band) * way)
         for name in followed if back else ():
             tracks[name].ratio += back * (1.0 - tracks[name].ratio)
 
@@ -219,31 +224,20 @@ class EqualizePolicy(Policy, name="equalize"):
         """Say whether a member is followed as slowly as a mean over the scheduler's memory needs."""
         return self._evidence[name].follow_seconds >= self._echo.seconds() / 2.0
 
-    def _has_news(self, step: float, name: str, track: Track, told: float) -> bool:
-        """Take an error; say whether it, or one not long ago, was more than chance."""
+    def _take(self, step: float, name: str, track: Track, told: float) -> Evidence:
+        """Take an error as far as it may be news. Return what is known now: how fast to follow, and whether it was."""
         evidence, flow, memory = self._evidence[name], self._connections.of(name), self._connections.seconds()
         news = 0.0 if self._reach.is_stuck(name, told) else told  # it stays so whatever is done
         evidence.observe(step, math.log(track.ratio), news, trust=flow.trust, power=flow.power, memory_seconds=memory)
-        return evidence.is_news
+        return evidence
 
-    def _see_slope(self, step: float, name: str, log_share: float, ways: Ways) -> None:
-        """See how a member answers to its weight."""
+    def _slope(self, step: float, name: str, log_share: float, ways: Ways) -> float:
+        """Return how much a member answers to its weight."""
         slope = self._slopes.get(name)
         if slope is None:
             slope = self._slopes[name] = Slope(log_share)
         slope.observe(step, log_share, self._course.busy[name], self._course.level[name], ways)
-
-    def _follow(self, step: float, name: str, track: Track, base_weight: int, error: float) -> None:
-        """Move a ratio by its error: fast where that is news, slowly where it may be chance."""
-        rate = self._connections.of(name).trust / self._seconds(name)
-        band = self._writer.resolution(base_weight * track.ratio)
-        track.ratio *= math.exp(shrink(error, band) * rate * step)
-
-    def _seconds(self, name: str) -> float:
-        """Return T, and less of it for who answers little."""
-        slope = self._slopes.get(name)
-        seconds = self._evidence[name].follow_seconds
-        return seconds * slope.value if slope else seconds
+        return slope.value
 
     def _is_settled(self, member: Member, track: Track) -> bool:
         """Say whether a member's load is the answer to its weight, and not yet to its coming in."""

@@ -49,6 +49,6 @@ class Slope:
         stay = 1.0 - way
         self._variance = stay * (self._variance + way * off * off)
         self._covariance = stay * (self._covariance + way * off * above)
-        expected = 1.0 - between(utilization, *FULL) if utilization > FULL[0] else 1.0
+        expected = 1.0 if utilization <= FULL[0] else 1.0 - between(utilization, *FULL)
         found = (self._covariance + EXPECTED * expected) / (self._variance + EXPECTED)
-        self.value = min(max(found, LEAST), 1.0)
+        self.value = 1.0 if found >= 1.0 else max(found, LEAST)
