@@ -40,7 +40,7 @@ from feedback.director.weights.levels import (
     shrink,
 )
 from feedback.director.weights.policy import Bound, Member, Policy, Terms
-from feedback.director.weights.slope import Slope, Ways
+from feedback.director.weights.slope import Lags, Slope
 from feedback.director.weights.slow_start import ramp
 from feedback.director.weights.track import RETURN_SECONDS, Clock, Track, Tracks, lag
 from feedback.director.weights.writing import TOLERANCE_RATIO, Wanted, Writer, bounds
@@ -51,6 +51,7 @@ CENTRE = 0.25
 MEAN_SECONDS = 60.0
 GIVE_WAY = 1.1  # of a logarithm: for one at a bound, the others go up or down together as far as threefold
 REPORT_LAG_SECONDS = 1.0
+LEAST_TRUST = 1e-6
 
 
 class EqualizePolicy(Policy, name="equalize"):
@@ -162,19 +163,13 @@ class EqualizePolicy(Policy, name="equalize"):
         back = self._idle * lag(step, RETURN_SECONDS)
         followed, told = self._errors(step, members, tracks, busy)
         total = sum([member.weight for member in members.values()]) or 1
-        ways = Ways(late=lag(step, self._fast_seconds / 2.0), mean=lag(step, self._fast_seconds))
+        lags = Lags(step, late=lag(step, self._fast_seconds / 2.0), mean=lag(step, self._fast_seconds))
         for name, error in followed.items():
             track, member = tracks[name], members[name]
             if track.is_fresh(self._clock.seconds):
-                evidence = self._take(step, name, track, told[name])
-                seconds = evidence.follow_seconds
-                if evidence.is_news:
-                    seconds *= self._slope(step, name, math.log((member.weight or 1) / total), ways)
-                else:
-                    self._slopes.pop(name, None)
+                seconds = self._take(lags, name, track, told[name], (member.weight or 1) / total)
                 band = self._writer.resolution(member.base_weight * track.ratio)
-                way = self._connections.of(name).trust * step / seconds
-                track.ratio *= math.exp(shrink(error, band) * way)
+                track.ratio *= math.exp(shrink(error, band) * step / seconds)
         for name in followed if back else ():
             tracks[name].ratio += back * (1.0 - tracks[name].ratio)
 
@@ -224,19 +219,25 @@ class EqualizePolicy(Policy, name="equalize"):
         """Say whether a member is followed as slowly as a mean over the scheduler's memory needs."""
         return self._evidence[name].follow_seconds >= self._echo.seconds() / 2.0
 
-    def _take(self, step: float, name: str, track: Track, told: float) -> Evidence:
-        """Take an error as far as it may be news. Return what is known now: how fast to follow, and whether it was."""
+    def _take(self, lags: Lags, name: str, track: Track, told: float, share: float) -> float:
+        """Take an error as far as it may be news. Return how fast to follow: T, over how much a member is trusted."""
         evidence, flow, memory = self._evidence[name], self._connections.of(name), self._connections.seconds()
         news = 0.0 if self._reach.is_stuck(name, told) else told  # it stays so whatever is done
-        evidence.observe(step, math.log(track.ratio), news, trust=flow.trust, power=flow.power, memory_seconds=memory)
-        return evidence
+        evidence.observe(
+            lags.step, math.log(track.ratio), news, trust=flow.trust, power=flow.power, memory_seconds=memory
+        )
+        seconds = evidence.follow_seconds / max(flow.trust, LEAST_TRUST)
+        if evidence.is_news:
+            return seconds * self._slope(lags, name, math.log(share))
+        self._slopes.pop(name, None)
+        return seconds
 
-    def _slope(self, step: float, name: str, log_share: float, ways: Ways) -> float:
+    def _slope(self, lags: Lags, name: str, log_share: float) -> float:
         """Return how much a member answers to its weight."""
         slope = self._slopes.get(name)
         if slope is None:
             slope = self._slopes[name] = Slope(log_share)
-        slope.observe(step, log_share, self._course.busy[name], self._course.level[name], ways)
+        slope.observe(lags, log_share, self._course.busy[name], self._course.level[name])
         return slope.value
 
     def _is_settled(self, member: Member, track: Track) -> bool:

@@ -21,9 +21,10 @@ LEAST = 0.2
 FULL = (0.95, 1.0)  # utilization from which and at which a member may have more to do than it shows
 
 
-class Ways(NamedTuple):
-    """The `lag` in a step of the weight that is looked at, and of the means."""
+class Lags(NamedTuple):
+    """The seconds of a step, and the `lag` in it of the weight that is looked at and of the means."""
 
+    step: float
     late: float
     mean: float
 
@@ -38,11 +39,11 @@ class Slope:
         self._seconds = self._weight = self._level = self._variance = self._covariance = 0.0
         self.value = 1.0
 
-    def observe(self, step: float, log_weight: float, utilization: float, level: float, ways: Ways) -> None:
+    def observe(self, lags: Lags, log_weight: float, utilization: float, level: float) -> None:
         """Take the weight in the table, and how busy the member is."""
-        self._behind += ways.late * (log_weight - self._behind)
-        self._seconds += step
-        way = max(ways.mean, step / self._seconds) if step else 0.0
+        self._behind += lags.late * (log_weight - self._behind)
+        self._seconds += lags.step
+        way = max(lags.mean, lags.step / self._seconds) if lags.step else 0.0
         off, above = self._behind - self._weight, level - self._level
         self._weight += way * off
         self._level += way * above

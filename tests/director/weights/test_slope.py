@@ -3,10 +3,11 @@ from collections.abc import Callable
 
 import pytest
 
-from feedback.director.weights.slope import LEAST, Slope, Ways
+from feedback.director.weights.slope import LEAST, Lags, Slope
 from feedback.director.weights.track import lag
 
-WAYS = Ways(late=lag(1.0, 5.0), mean=lag(1.0, 10.0))
+LAGS = Lags(1.0, late=lag(1.0, 5.0), mean=lag(1.0, 10.0))
+STANDING = Lags(0.0, late=0.0, mean=0.0)
 
 
 def seen(load: Callable[[float], float], seconds: int = 30, *, late: int = 0, per_second: float = 0.04) -> float:
@@ -15,7 +16,7 @@ def seen(load: Callable[[float], float], seconds: int = 30, *, late: int = 0, pe
     slope = Slope(0.0)
     for second, weight in enumerate(weights):
         busy = load(weights[max(0, second - late)])
-        slope.observe(1.0, math.log(weight), busy, math.log(busy), WAYS)
+        slope.observe(LAGS, math.log(weight), busy, math.log(busy))
     return slope.value
 
 
@@ -53,7 +54,7 @@ def test_who_answers_late_is_not_taken_for_one_that_answers_little(late: int) ->
 
 def test_a_step_that_takes_no_time_teaches_nothing() -> None:
     slope = Slope(0.0)
-    slope.observe(0.0, 0.0, 0.6, math.log(0.6), WAYS)
-    slope.observe(1.0, 0.0, 0.6, math.log(0.6), WAYS)
-    slope.observe(0.0, -5.0, 0.1, math.log(0.1), WAYS)
+    slope.observe(STANDING, 0.0, 0.6, math.log(0.6))
+    slope.observe(LAGS, 0.0, 0.6, math.log(0.6))
+    slope.observe(STANDING, -5.0, 0.1, math.log(0.1))
     assert slope.value == 1.0
