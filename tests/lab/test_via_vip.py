@@ -1,5 +1,6 @@
 """`via: vip`: realservers that do not accept the service's address are found out before clients find them."""
 
+import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -65,6 +66,16 @@ def accept_local(value: int) -> None:
     sysctl("ipv4/conf/all/accept_local", value)
 
 
+@contextlib.contextmanager
+def forgotten_connections() -> Iterator[None]:
+    """Let the kernel forget connections with a removed destination: else a client whose port was used before hangs."""
+    sysctl("ipv4/vs/expire_nodest_conn", 1)
+    try:
+        yield
+    finally:
+        sysctl("ipv4/vs/expire_nodest_conn", 0)
+
+
 def results(director: Director, destination: str, name: str = "web") -> list[tuple[str, str]]:
     return [(one["outcome"], one["reason"]) for one in director.view(name, destination)["checks"]]
 
@@ -116,7 +127,7 @@ def test_a_realserver_that_does_not_take_the_vip_is_out_and_no_client_meets_it(
     own_address = f"{vip}/{128 if family is Family.IPV6 else 32}"
     forwarding = cluster.forwarding
     break_it(own_address)
-    with Director(tmp_path, {"web": web(forwarding, family)}) as director:
+    with Director(tmp_path, {"web": web(forwarding, family)}) as director, forgotten_connections():
         wait_until(lambda: director.weights("web") == WITHOUT_RS2)
         wait_until(lambda: fails_via_vip(director, "rs2"))
         assert results(director, "rs1") == results(director, "rs3") == [PASS, PASS]
