@@ -178,18 +178,17 @@ class _Connection:
         self._link = Link(_peer(request), self._cut, None if identity is None else identity.names)
         self._deadline = asyncio.timeout(HELLO_SECONDS)
         self._close: tuple[int, str] | None = None
-        self._close_seconds: float | None = None
 
     async def serve(self) -> None:
         """Converse until the connection ends, and close it with a reason where this side ends it."""
-        why = "the director ends it"
+        why, close_seconds = "the director ends it", None
         try:
             async with self._deadline:
                 why = await self._converse()
         except CutOffError as error:
             self._close = _close_of(error)
             if error.refusal is Refusal.RATE:
-                self._close_seconds = 0.0  # what it sends meanwhile would all be read
+                close_seconds = 0.0  # what it sends meanwhile would all be read
         except ConnectionError as error:
             why = f"connection lost: {error}"
         except TimeoutError:
@@ -203,7 +202,7 @@ class _Connection:
         if self._close is not None:
             code, reason = self._close
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._close_seconds):
+                async with asyncio.timeout(close_seconds):
                     await self._websocket.close(code=code, message=reason.encode("ascii", "replace")[:_MAX_CLOSE_BYTES])
 
     def leave(self) -> None:

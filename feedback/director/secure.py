@@ -135,9 +135,8 @@ class Tls:
     def _read_validities(self) -> dict[str, tuple[float, float]]:
         found = {}
         for whose, path in (("director's", self._pair()[0]), ("authority's", self._authority())):
-            with contextlib.suppress(
-                OSError, *authority.UNREADABLE
-            ):  # what OpenSSL takes, and this does not understand
+            # There is what OpenSSL takes, and this does not understand
+            with contextlib.suppress(OSError, *authority.UNREADABLE):
                 if path is not None:
                     found[whose] = authority.ends(Path(path).read_bytes())
         return found

@@ -47,7 +47,6 @@ class Flow:
         "gain",
         "grown",
         "growth",
-        "lasting",
         "mean_active",
         "mean_ended",
         "mean_rate",
@@ -66,9 +65,14 @@ class Flow:
         self.mean_ended = 0.0
         self.foreseen = 0.0  # what was foreseen, a mean over many L
         self.grown = 0.0  # what of that came true
-        self.lasting = 0.0  # what of it is there to stay
         self.trust = 1.0
         self.power = 0.0
+
+    @property
+    def lasting(self) -> float:
+        """Return what of the foresight is there to stay: what has not come true, and no more than there is of it."""
+        rest = self.foreseen - self.grown
+        return min(rest, self.foreseen, key=abs) if rest * self.foreseen > 0.0 else 0.0
 
     def weigh(self) -> None:
         """Judge what there is."""
@@ -154,13 +158,11 @@ class Connections:
         return min(max(grown, -MAX_GROWTH), MAX_GROWTH)
 
     def _wash_out(self, step: float, flow: Flow, own: float, *, due: float, own_growth: float) -> None:
-        """Learn what of a member's foresight is there to stay: what the growth of its connections does not explain."""
+        """Learn what of a member's foresight comes true, as its connections grow, and what does not."""
         way = lag(step, WASH_OUT * max(self._seconds, self._response))
         mean = (due - flow.active) / own if abs(own) > LEAST_FORESIGHT else due + 1.0  # the logarithmic one
         flow.foreseen += way * (own - flow.foreseen)
         flow.grown += way * (self._seconds * own_growth / mean - flow.grown)
-        rest = flow.foreseen - flow.grown
-        flow.lasting = min(rest, flow.foreseen, key=abs) if rest * flow.foreseen > 0.0 else 0.0
 
 
 def foresight(due: float, active: float) -> float:

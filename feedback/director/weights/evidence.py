@@ -93,14 +93,25 @@ class Evidence:
     """What is known of one member's error.
 
     follow_seconds: T, the time constant with which the error is to be followed. is_news: whether something has changed
-    lately: until its first error has gone, everything has. tolerance: the ratio by which chance
-    may well have moved a weight that follows it so.
+    lately: until its first error has gone, everything has. tolerance: the ratio by which chance may well have moved a
+    weight that follows it so.
     """
 
-    __slots__ = ("_age", "_alarm", "_fast_seconds", "_has_settled", "_scales", "follow_seconds", "is_news", "tolerance")
+    __slots__ = (
+        "_age",
+        "_alarm",
+        "_fast_seconds",
+        "_has_settled",
+        "_hasty_seconds",
+        "_scales",
+        "follow_seconds",
+        "is_news",
+        "tolerance",
+    )
 
     def __init__(self, fast_seconds: float, alarm: float = ALARM) -> None:
         self._fast_seconds = fast_seconds
+        self._hasty_seconds = HASTE * fast_seconds
         self._alarm = alarm
         self._age = 0.0
         self._has_settled = False
@@ -121,14 +132,14 @@ class Evidence:
         """
         self._age += step * trust
         if not self._has_settled:  # what happens until then is no chance, and tells nothing of it
-            self._has_settled = self._age >= HASTE * self._fast_seconds
+            self._has_settled = self._age >= self._hasty_seconds
         elif self._scales[0].add(log_ratio + error, step):
             self._compare(log_ratio, power, memory_seconds)
             self._judge(max(power, *[blocks.power for blocks in self._scales]))
 
     def _judge(self, power: float) -> None:
         """Work out what follows from the age and the power: whenever a block is complete, as more often is no use."""
-        grown = self._fast_seconds + (self._age - HASTE * self._fast_seconds) / AGES_PER_SECOND
+        grown = self._fast_seconds + (self._age - self._hasty_seconds) / AGES_PER_SECOND
         slowest = min(max(power / (2.0 * CALM_RATIO**2), SLOWEST_SECONDS[0]), SLOWEST_SECONDS[1])
         self.follow_seconds = max(self._fast_seconds, min(grown, slowest))
         likely = LIKELY * math.sqrt(power / (2.0 * self.follow_seconds))
@@ -150,4 +161,4 @@ class Evidence:
     def _age_of(self, seconds: float) -> float:
         """Return the age at which errors are followed with this time constant; 0 for the shortest."""
         slower = seconds - self._fast_seconds
-        return HASTE * self._fast_seconds + AGES_PER_SECOND * slower if slower > 0.0 else 0.0
+        return self._hasty_seconds + AGES_PER_SECOND * slower if slower > 0.0 else 0.0

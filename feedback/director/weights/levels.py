@@ -36,7 +36,7 @@ def fair_level(utilization: float, mean: float) -> float:
     bursts would be given more.
     """
     off = (utilization - mean) / (mean + U0)
-    return math.log(utilization + U0) + min(off * off / 2.0, MOST_UNFAIR)
+    return level_of(utilization) + min(off * off / 2.0, MOST_UNFAIR)
 
 
 def beside(levels: dict[str, float], aims: Mapping[str, float]) -> dict[str, float]:
