@@ -20,11 +20,10 @@ mean of ln(w / base) off zero, it goes back slowly.
 """
 
 import math
-from collections.abc import Collection, Mapping
-from functools import lru_cache
+from collections.abc import Mapping
 from statistics import fmean
 
-from feedback.director.weights.balance import MAX_ERROR, Reach, errors, room_of
+from feedback.director.weights.balance import errors
 from feedback.director.weights.connections import Connections
 from feedback.director.weights.echo import Echo
 from feedback.director.weights.evidence import ALARM, Evidence
@@ -39,17 +38,17 @@ from feedback.director.weights.levels import (
     rise_of,
     shrink,
 )
+from feedback.director.weights.limits import Limits
 from feedback.director.weights.policy import Bound, Member, Policy, Terms
 from feedback.director.weights.slope import Lags, Slope
 from feedback.director.weights.slow_start import ramp
 from feedback.director.weights.track import RETURN_SECONDS, Clock, Track, Tracks, lag
-from feedback.director.weights.writing import TOLERANCE_RATIO, Wanted, Writer, bounds
+from feedback.director.weights.writing import TOLERANCE_RATIO, Wanted, Writer
 
 HELD = 0.25  # of what is wanted and not written: counts as if it were
 IDLE_RATIO = 0.05
 CENTRE = 0.25
 MEAN_SECONDS = 60.0
-GIVE_WAY = 1.1  # of a logarithm: for one at a bound, the others go up or down together as far as threefold
 REPORT_LAG_SECONDS = 1.0
 LEAST_TRUST = 1e-6
 
@@ -70,9 +69,8 @@ class EqualizePolicy(Policy, name="equalize"):
         self._echo = Echo(self.scheduler, self._filter_seconds)
         self._evidence: dict[str, Evidence] = {}
         self._slopes: dict[str, Slope] = {}  # of those about whom there is something new
-        self._range = lru_cache(maxsize=1024)(self._range_of)  # many members have the same base weight
         self._settle_seconds = 3.0 * self._filter_seconds + REPORT_LAG_SECONDS
-        self._reach = Reach()
+        self._limits = Limits(self.floor, self.ceiling, self._fast_seconds)
         self._course = Course()
         self._idle = 0.0  # from 0 to 1: how much all are too idle to learn from
         self._last: tuple[Mapping[str, Member], Mapping[str, Track]] = {}, {}
@@ -85,7 +83,7 @@ class EqualizePolicy(Policy, name="equalize"):
         self._connections.follow(step, members)
         self._integrate(step, members, tracks, busy)
         self._centre(step, tracks)
-        self._reach = self._limit(step, members, tracks)
+        self._limits.hold(step, members, tracks, self._course.followed)
         self._last = members, tracks
         return self._write(members, tracks, self._wanted(members, tracks))
 
@@ -127,10 +125,10 @@ class EqualizePolicy(Policy, name="equalize"):
             return "no_report"
         if name not in self._course.busy:
             return "settling"
-        error = self._course.followed[name]
-        if name in self._reach.at_floor and error <= 0.0:
+        error, reach = self._course.followed[name], self._limits.reach
+        if name in reach.at_floor and error <= 0.0:
             return "floor"
-        if name in self._reach.at_ceiling and error >= 0.0:
+        if name in reach.at_ceiling and error >= 0.0:
             return "ceiling"
         return "idle" if self._idle else ""
 
@@ -182,25 +180,26 @@ class EqualizePolicy(Policy, name="equalize"):
         remembered = self._echo.means(busy)
         calm = {name: mean for name, mean in remembered.items() if self._is_calm(name)}
         course = Course({**busy, **calm}, level | beside({name: level_of(mean) for name, mean in calm.items()}, aims))
+        reach = self._limits.reach
         owed, held = {}, {}
         for name in busy:
             ahead = ahead_of(members[name], tracks[name])
             owed[name], held[name] = level[name] + ahead, course.level[name] + HELD * ahead
-        followed = errors(held, self._reach)
+        followed = errors(held, reach)
         if remembered:
             bursts = self._echo.bursts(members, busy)
-            told = errors({name: owed[name] - bursts[name] for name in busy}, self._reach)
+            told = errors({name: owed[name] - bursts[name] for name in busy}, reach)
         else:
-            told = errors(owed, self._reach)
+            told = errors(owed, reach)
             if foreseen := self._connections.foresee(step, members, busy):
                 gains = {name: self._connections.of(name).gain for name in busy}
                 rise = {name: rise_of(busy[name], gains[name], foreseen[name]) for name in busy}
-                followed = agreed(followed, errors({name: held[name] + rise[name] for name in busy}, self._reach))
-                told = agreed(told, errors({name: owed[name] + rise[name] for name in busy}, self._reach))
+                followed = agreed(followed, errors({name: held[name] + rise[name] for name in busy}, reach))
+                told = agreed(told, errors({name: owed[name] + rise[name] for name in busy}, reach))
                 if min(gains.values()) < 1.0:
                     followed = {name: by_weight(error, gains[name]) for name, error in followed.items()}
                     told = {name: by_weight(error, gains[name]) for name, error in told.items()}
-        self._course = course._replace(followed=followed, reach=self._reach)
+        self._course = course._replace(followed=followed, reach=reach)
         return followed, told
 
     def _levels(self, tracks: Mapping[str, Track], busy: Mapping[str, float]) -> dict[str, float]:
@@ -222,7 +221,7 @@ class EqualizePolicy(Policy, name="equalize"):
     def _take(self, lags: Lags, name: str, track: Track, told: float, share: float) -> float:
         """Take an error as far as it may be news. Return how fast to follow: T, over how much a member is trusted."""
         evidence, flow, memory = self._evidence[name], self._connections.of(name), self._connections.seconds()
-        news = 0.0 if self._reach.is_stuck(name, told) else told  # it stays so whatever is done
+        news = 0.0 if self._limits.reach.is_stuck(name, told) else told  # it stays so whatever is done
         evidence.observe(
             lags.step, math.log(track.ratio), news, trust=flow.trust, power=flow.power, memory_seconds=memory
         )
@@ -248,7 +247,8 @@ class EqualizePolicy(Policy, name="equalize"):
 
     def _centre(self, step: float, tracks: Mapping[str, Track]) -> None:
         """Lead the mean ratio back to 1 from far away: shares don't change by it, while nobody is at a bound."""
-        if not tracks or self._reach.at_floor or self._reach.at_ceiling:
+        reach = self._limits.reach
+        if not tracks or reach.at_floor or reach.at_ceiling:
             return
         mean = fmean([math.log(track.ratio) for track in tracks.values()])
         if abs(mean) > CENTRE:
@@ -256,61 +256,12 @@ class EqualizePolicy(Policy, name="equalize"):
             for track in tracks.values():
                 track.ratio *= pull
 
-    def _limit(self, step: float, members: Mapping[str, Member], tracks: Mapping[str, Track]) -> Reach:
-        """Hold the ratios themselves within the bounds: what can't be written is not integrated (anti-windup)."""
-        for name, track in tracks.items():
-            _, _, least, most = self._range(members[name].base_weight)
-            if not least < track.ratio < most:
-                break
-        else:
-            return Reach()
-        places = [(name, track, *self._range(members[name].base_weight)[2:]) for name, track in tracks.items()]
-        self._give_way(step, [place for place in places if place[0] in self._course.followed], tracks)
-        at_floor, at_ceiling = set(), set()
-        for name, track, least, most in places:
-            if track.ratio <= least:
-                track.ratio = least
-                at_floor.add(name)
-            elif track.ratio >= most:
-                track.ratio = most
-                at_ceiling.add(name)
-        free = [math.log(track.ratio) for name, track, _, _ in places if name not in at_floor | at_ceiling]
-        lift = fmean(free) if free else 0.0
-        below = [math.log(track.ratio / least) for name, track, least, _ in places if name not in at_floor]
-        above = [math.log(most / track.ratio) for name, track, _, most in places if name not in at_ceiling]
-        return Reach(at_floor, at_ceiling, below=min([GIVE_WAY + lift, *below]), above=min([GIVE_WAY - lift, *above]))
-
-    def _give_way(
-        self, step: float, followed: Collection[tuple[str, Track, float, float]], tracks: Mapping[str, Track]
-    ) -> None:
-        """Let all go down as far as one is above its ceiling, or up as one is below its floor, if there is room.
-
-        Shares are the same; and whoever is slow to follow, as its own error is small, is not waited for. Nobody goes
-        further than one step's error can bring.
-        """
-        under = max([least / track.ratio for _, track, least, _ in followed], default=1.0)
-        over = max([track.ratio / most for _, track, _, most in followed], default=1.0)
-        if (over > 1.0) == (under > 1.0):
-            return
-        most = MAX_ERROR * step / self._fast_seconds
-        if under > 1.0:
-            way = math.exp(min(math.log(under), most) * room_of(self._reach.above))
-        else:
-            way = math.exp(-min(math.log(over), most) * room_of(self._reach.below))
-        for track in tracks.values():
-            track.ratio *= way
-
-    def _range_of(self, base_weight: int) -> tuple[int, int, float, float]:
-        """Return the lowest and the highest weight, and the ratios that these are to the base weight."""
-        low, high = bounds(base_weight, self.floor, self.ceiling)
-        return low, high, low / base_weight, high / base_weight
-
     def _wanted(self, members: Mapping[str, Member], tracks: Mapping[str, Track]) -> dict[str, Wanted]:
         """Return what is to be written: for who has just come in, some of it."""
         wanted: dict[str, Wanted] = {}
         for name, track in tracks.items():
             member, evidence = members[name], self._evidence.get(name)
-            low, high, _, _ = self._range(member.base_weight)
+            low, high, _, _ = self._limits.range_of(member.base_weight)
             share = ramp(member.usable_seconds, self.slow_start)
             tolerance = evidence.tolerance if evidence else TOLERANCE_RATIO
             weight = member.base_weight * track.ratio * share
