@@ -60,6 +60,7 @@ class _Memory:
         """Take notice that it no longer takes connections: when it does again, it begins anew."""
         self.usable_since = None
         self.weight = None
+        self.total_connections = None
         self.ramps = True
 
 
@@ -180,16 +181,17 @@ class ServiceController:
     def _weigh(self, now: float, serving: list[MemberInput], observed: ServiceState | None) -> None:
         """Let the policy step, and remember its weights."""
         counters = observed.counters if observed is not None else {}
-        members = {member.name: self._member(member, counters.get(member.key, Counters()), now) for member in serving}
+        members = {member.name: self._member(member, counters.get(member.key), now) for member in serving}
         for name, weight in self.policy.step(now, members).items():
             self._memories[name].weight = weight
         self._relief.weigh(now, self.config, members, self._left)
         self._stepped = now
 
-    def _member(self, member: MemberInput, counters: Counters, now: float) -> Member:
+    def _member(self, member: MemberInput, shown: Counters | None, now: float) -> Member:
         memory = self._memories[member.name]
-        before = memory.total_connections
-        memory.total_connections = counters.total_connections
+        before, counters = memory.total_connections, shown or Counters()
+        # Of one that is not in the table none: the kernel counts on from what it had when it is put back
+        memory.total_connections = shown.total_connections if shown else None
         base_weight = effective_weight(member)
         return Member(
             base_weight=base_weight,

@@ -159,6 +159,17 @@ def test_connections_since_the_last_step_are_counted() -> None:
     assert policy.steps[0][1]["rs1"].active_connections == 3
 
 
+def test_what_the_kernel_remembers_of_one_that_was_away_is_not_new() -> None:
+    controller, policy = watched()
+    facts = {"rs1": UP, "rs2": UP}
+    controller.step(0.0, facts, table({1: 70, 2: 70}, {1: 5000, 2: 9000}))
+    controller.step(1.0, {"rs1": DOWN, "rs2": UP}, table({1: 70, 2: 70}, {1: 5000, 2: 9100}))
+    controller.step(2.0, facts, table({2: 70}, {2: 9200}))
+    controller.step(3.0, facts, table({1: 70, 2: 70}, {1: 5003, 2: 9300}))
+    controller.step(4.0, facts, table({1: 70, 2: 70}, {1: 5008, 2: 9400}))
+    assert [members["rs1"].new_connections for _, members in policy.steps if "rs1" in members] == [0, 0, 0, 5]
+
+
 def test_the_policy_is_shown_what_was_decided_and_not_what_another_hand_wrote() -> None:
     controller, policy = watched()
     controller.step(0.0, {"rs1": UP, "rs2": UP}, None)
