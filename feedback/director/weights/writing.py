@@ -11,7 +11,7 @@
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -26,6 +26,7 @@ TOLERANCE_RATIO = 0.025
 FINEST_RATIO = 0.002  # as fine as weights are of use, however large they are
 SELDOM_TOLERANCE_RATIO = 0.1
 MAX_CYCLE = 50
+SCALE_RATIO = 0.04  # by which all weights may be off together
 TRIGGER = 1.6  # times the tolerance, of what is written anew in a cycle
 FEW = 32  # members whose cycle is always written whole
 ROUNDED_OFF = 0.6  # of a whole number: above a half, so that nothing is rounded to and fro
@@ -185,23 +186,39 @@ def shortest_cycle(wanted: Mapping[str, Wanted]) -> Cycle:
     most = max(want.weight for want in wanted.values())
     # Small ones are off by most, so what does not fit shows early.
     weights = sorted((want.weight, max(want.tolerance, 1e-6)) for want in wanted.values())
-    best, least = most, math.inf
-    for length in range(1, max(1, min(MAX_CYCLE, round(most))) + 1):
-        excess = _excess(weights, most / length, least)
+    (unit, scale), least = (1, 1.0), math.inf
+    for each in _units(most):
+        excess = _excess(weights, each[0] / each[1], least)
         if excess < least:
-            best, least = most / length, excess
+            (unit, scale), least = each, excess
         if least <= 1.0:
             break
-    turns = {name: max(1, round(want.weight / best)) for name, want in wanted.items()}
-    unit = max(1, round(best))
-    worst_ratio = max(abs(turns[name] * best / want.weight - 1.0) for name, want in wanted.items())
+    turns = {name: max(1, round(want.weight * scale / unit)) for name, want in wanted.items()}
+    worst_ratio = max(abs(turns[name] * unit / scale / want.weight - 1.0) for name, want in wanted.items())
     return Cycle(
         weights={name: turn * unit for name, turn in turns.items()},
         unit=unit,
-        scale=unit / best,
+        scale=scale,
         worst_ratio=worst_ratio,
         coarse_ratio=worst_ratio if least > 1.0 else 0.0,
     )
+
+
+def _units(most: float) -> Iterator[tuple[int, float]]:
+    """Yield units, so that the largest weight is ever more of them, and scales of all weights, the nearest to 1 first.
+
+    Only ratios count, but a weight that moves with the scale alone is one more to wonder at.
+    """
+    longest = max(1, min(MAX_CYCLE, round(most)))
+    units = {max(1, side(most / turns)) for turns in range(1, longest + 1) for side in (math.floor, math.ceil)}
+    found: list[tuple[int, float, int, float]] = []
+    for unit in units:
+        for turns in {most / unit, max(1, math.floor(most / unit)), math.ceil(most / unit)}:
+            scale = turns * unit / most
+            if round(turns) <= longest and (abs(scale - 1.0) <= SCALE_RATIO or unit == 1):
+                found.append((max(1, round(turns)), abs(scale - 1.0), unit, scale))
+    for _, _, unit, scale in sorted(found):
+        yield unit, scale
 
 
 def mended(cycle: Cycle, wanted: Mapping[str, Wanted], due: Iterable[str]) -> Cycle | None:

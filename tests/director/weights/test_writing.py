@@ -104,7 +104,7 @@ def test_a_cycle_is_not_written_again_for_its_scale_where_only_ratios_count() ->
     writer, wanted = Writer("wrr"), {"a": 33.0, "b": 100.0}
     first = write(writer, 0.0, wanted)
     assert first == {"a": 33, "b": 99}
-    wanted = {"a": 14.4, "b": 90.0, "c": 70.0}
+    wanted = {"a": 3.3, "b": 7.7}
     second = write(writer, 1.0, wanted)
     assert max(abs(second[name] / weight - 1.0) for name, weight in wanted.items()) > 1.6 * TOLERANCE
     for now in range(2, 50):
@@ -187,8 +187,18 @@ def test_who_is_known_better_is_kept_truer() -> None:
     wanted = unbounded({"a": 100.0, "b": 98.0})
     assert shortest_cycle(wanted).weights == {"a": 100, "b": 100}
     wanted["b"] = Wanted(98.0, 1, 10_000, 0.005)
-    finer = shortest_cycle(wanted).weights
-    assert finer["b"] / finer["a"] == pytest.approx(0.98, rel=0.006)
+    assert shortest_cycle(wanted).weights == {"a": 98, "b": 98}
+    wanted["a"] = Wanted(100.0, 1, 10_000, 0.005)
+    assert shortest_cycle(wanted).weights == {"a": 100, "b": 98}
+
+
+@pytest.mark.parametrize("most", [7.3, 31.0, 99.0, 205.0, 640.0, 1000.0])
+def test_weights_are_not_all_off_together_by_more_than_a_little(most: float) -> None:
+    wanted = unbounded({"a": most, "b": most / 1.37, "c": most / 2.71})
+    cycle = shortest_cycle(wanted)
+    assert abs(cycle.scale - 1.0) <= (0.04 if cycle.unit > 1 else 0.1)
+    mean = sum(cycle.weights.values()) / sum(want.weight for want in wanted.values())
+    assert mean == pytest.approx(cycle.scale, rel=0.1)
 
 
 def test_where_no_cycle_is_true_enough_the_nearest_is_taken() -> None:
