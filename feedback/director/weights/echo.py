@@ -32,18 +32,18 @@ RATE_OFFSET = 0.1  # new connections per second that keep the ratio of two small
 class Echo:
     """That of one service."""
 
-    def __init__(self, scheduler: str, filter_seconds: float) -> None:
+    def __init__(self, scheduler: str, rate_seconds: float) -> None:
         self._is_counting = scheduler in COUNTING
-        self._filter_seconds = filter_seconds
+        self._rate_seconds = rate_seconds
         self._inactive = self._active = self._rate = 0.0
-        self._rates: dict[str, float] = {}  # filtered as utilizations are
+        self._rates: dict[str, float] = {}
         self._integrals: dict[str, deque[tuple[float, float]]] = {}  # of utilization over time: (now, until now)
 
     def follow(self, now: float, step: float, members: Mapping[str, Member], busy: Mapping[str, float]) -> None:
         """Take one step's counters and utilizations."""
         if not (self._is_counting and step):
             return
-        way, fast = lag(step, MEAN_SECONDS), lag(step, self._filter_seconds)
+        way, fast = lag(step, MEAN_SECONDS), lag(step, self._rate_seconds)
         self._inactive += way * (sum(member.inactive_connections for member in members.values()) - self._inactive)
         self._active += way * (sum(member.active_connections for member in members.values()) - self._active)
         self._rate += way * (sum(member.new_connections for member in members.values()) / step - self._rate)
@@ -82,14 +82,18 @@ class Echo:
             means[name] = (total - before) / (now - since) if now > since else 0.0
         return means
 
-    def bursts(self, members: Mapping[str, Member], names: Iterable[str]) -> dict[str, float]:
-        """Return ln(r_i / due_i) of each name: 0 for who is given what its weight says."""
-        names = list(names)
-        weights = sum(members[name].weight for name in names)
-        rate = sum(self._rates[name] for name in names)
+    def shares(self, names: Iterable[str]) -> dict[str, float]:
+        """Return r_i of each name over that of all; nothing where little is remembered."""
+        rates = {name: self._rates[name] + RATE_OFFSET for name in names if name in self._rates}
+        total = sum(rates.values())
+        return {name: rate / total for name, rate in rates.items()}
+
+    def bursts(self, weights: Mapping[str, float]) -> dict[str, float]:
+        """Return ln(r_i / due_i) of each name: 0 for who is given its share by these weights."""
+        total = sum(weights.values())
+        rate = sum(self._rates[name] for name in weights)
         bursts: dict[str, float] = {}
-        for name in names:
-            due = members[name].weight / weights * rate if weights else self._rates[name]
-            found = math.log((self._rates[name] + RATE_OFFSET) / (due + RATE_OFFSET))
+        for name, weight in weights.items():
+            found = math.log((self._rates[name] + RATE_OFFSET) / (weight / total * rate + RATE_OFFSET))
             bursts[name] = min(max(found, -MAX_BURST), MAX_BURST)
         return bursts

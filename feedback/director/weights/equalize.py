@@ -27,6 +27,7 @@ from feedback.director.weights.balance import errors
 from feedback.director.weights.connections import Connections
 from feedback.director.weights.echo import Echo
 from feedback.director.weights.evidence import ALARM, Evidence
+from feedback.director.weights.inverse import Inverse
 from feedback.director.weights.levels import (
     Course,
     agreed,
@@ -43,8 +44,9 @@ from feedback.director.weights.policy import Bound, Member, Policy, Terms
 from feedback.director.weights.slope import Lags, Slope
 from feedback.director.weights.slow_start import ramp
 from feedback.director.weights.track import RETURN_SECONDS, Clock, Track, Tracks, lag
-from feedback.director.weights.writing import TOLERANCE_RATIO, Wanted, Writer
+from feedback.director.weights.writing import FINEST_RATIO, TOLERANCE_RATIO, Wanted, Writer
 
+OVERTAKEN = 0.1  # of a logarithm, by which a share may be ahead of what is given
 HELD = 0.25  # of what is wanted and not written: counts as if it were
 IDLE_RATIO = 0.05
 CENTRE = 0.25
@@ -66,7 +68,8 @@ class EqualizePolicy(Policy, name="equalize"):
         lag_seconds = self._filter_seconds + REPORT_LAG_SECONDS + self._writer.pace_seconds / 2.0  # a hold's mean age
         self._fast_seconds = max(self.response, 4.0 * lag_seconds)
         self._connections = Connections(self._filter_seconds, self.response)
-        self._echo = Echo(self.scheduler, self._filter_seconds)
+        self._echo = Echo(self.scheduler, 4.0 * self._filter_seconds)  # the kernel tells its counters every 2 s
+        self._inverse = Inverse(self.scheduler)
         self._evidence: dict[str, Evidence] = {}
         self._slopes: dict[str, Slope] = {}  # of those about whom there is something new
         self._settle_seconds = 3.0 * self._filter_seconds + REPORT_LAG_SECONDS
@@ -84,8 +87,10 @@ class EqualizePolicy(Policy, name="equalize"):
         self._integrate(step, members, tracks, busy)
         self._centre(step, tracks)
         self._limits.hold(step, members, tracks, self._course.followed)
+        weights = self._weights(members, tracks)
+        self._inverse.follow(step, members, weights, self._slopes)
         self._last = members, tracks
-        return self._write(members, tracks, self._wanted(members, tracks))
+        return self._write(members, tracks, self._wanted(members, weights))
 
     def _write(
         self, members: Mapping[str, Member], tracks: Mapping[str, Track], wanted: Mapping[str, Wanted]
@@ -160,16 +165,38 @@ class EqualizePolicy(Policy, name="equalize"):
         self._idle = max(0.0, 1.0 - fmean(busy.values()) / IDLE_RATIO)
         back = self._idle * lag(step, RETURN_SECONDS)
         followed, told = self._errors(step, members, tracks, busy)
-        total = sum([member.weight for member in members.values()]) or 1
+        shares, overtaken = self._shares(members, tracks, followed)
         lags = Lags(step, late=lag(step, self._fast_seconds / 2.0), mean=lag(step, self._fast_seconds))
         for name, error in followed.items():
-            track, member = tracks[name], members[name]
+            track = tracks[name]
             if track.is_fresh(self._clock.seconds):
-                seconds = self._take(lags, name, track, told[name], (member.weight or 1) / total)
-                band = self._writer.resolution(member.base_weight * track.ratio)
+                seconds = self._take(lags, name, track, told[name], shares[name])
+                if name in overtaken:
+                    continue
+                band = self._writer.resolution(members[name].base_weight * track.ratio)
                 track.ratio *= math.exp(shrink(error, band) * step / seconds)
         for name in followed if back else ():
             tracks[name].ratio += back * (1.0 - tracks[name].ratio)
+
+    def _shares(
+        self, members: Mapping[str, Member], tracks: Mapping[str, Track], followed: Mapping[str, float]
+    ) -> tuple[dict[str, float], set[str]]:
+        """Return the share that each member has, and who is not there yet by far, and would have to go on all the more.
+
+        A share is that of the weights in the table, but what is given in truth to those on the way to theirs.
+        """
+        total = sum([member.weight for member in members.values()]) or 1
+        shares = {name: (members[name].weight or 1) / total for name in followed}
+        overtaken: set[str] = set()
+        if self._inverse.factors and (given := self._echo.shares(followed)):
+            due = {name: members[name].base_weight * tracks[name].ratio for name in followed}
+            total_due = sum(due.values())
+            for name in followed.keys() & self._inverse.factors.keys() & given.keys():
+                shares[name] = given[name]
+                behind = math.log(given[name] * total_due / due[name])
+                if abs(behind) > OVERTAKEN and behind * followed[name] < 0.0:
+                    overtaken.add(name)
+        return shares, overtaken
 
     def _errors(
         self, step: float, members: Mapping[str, Member], tracks: Mapping[str, Track], busy: Mapping[str, float]
@@ -181,14 +208,16 @@ class EqualizePolicy(Policy, name="equalize"):
         calm = {name: mean for name, mean in remembered.items() if self._is_calm(name)}
         course = Course({**busy, **calm}, level | beside({name: level_of(mean) for name, mean in calm.items()}, aims))
         reach = self._limits.reach
+        factors = self._inverse.factors
+        weights = {name: members[name].base_weight * tracks[name].ratio for name in busy}
         owed, held = {}, {}
-        for name in busy:
-            ahead = ahead_of(members[name], tracks[name])
+        for name, weight in weights.items():
+            ahead = math.log(weight * factors.get(name, 1.0) / (members[name].weight or 1))
             owed[name], held[name] = level[name] + ahead, course.level[name] + HELD * ahead
         followed = errors(held, reach)
         if remembered:
-            bursts = self._echo.bursts(members, busy)
-            told = errors({name: owed[name] - bursts[name] for name in busy}, reach)
+            bursts = self._echo.bursts(weights)
+            told = errors({name: level[name] - bursts[name] for name in busy}, reach)
         else:
             told = errors(owed, reach)
             if foreseen := self._connections.foresee(step, members, busy):
@@ -256,19 +285,25 @@ class EqualizePolicy(Policy, name="equalize"):
             for track in tracks.values():
                 track.ratio *= pull
 
-    def _wanted(self, members: Mapping[str, Member], tracks: Mapping[str, Track]) -> dict[str, Wanted]:
-        """Return what is to be written: for who has just come in, some of it."""
+    def _weights(self, members: Mapping[str, Member], tracks: Mapping[str, Track]) -> dict[str, float]:
+        """Return the weights that stand for the shares: for who has just come in, some of it."""
+        weights = {name: members[name].base_weight * track.ratio for name, track in tracks.items()}
+        if self.slow_start:
+            for name in weights:
+                weights[name] *= ramp(members[name].usable_seconds, self.slow_start)
+        return weights
+
+    def _wanted(self, members: Mapping[str, Member], weights: Mapping[str, float]) -> dict[str, Wanted]:
+        """Return what is to be written."""
         wanted: dict[str, Wanted] = {}
-        for name, track in tracks.items():
+        factors = self._inverse.factors
+        for name, weight in weights.items():
             member, evidence = members[name], self._evidence.get(name)
             low, high, _, _ = self._limits.range_of(member.base_weight)
-            share = ramp(member.usable_seconds, self.slow_start)
-            tolerance = evidence.tolerance if evidence else TOLERANCE_RATIO
-            weight = member.base_weight * track.ratio * share
-            wanted[name] = Wanted(weight, low if share == 1.0 else 1, high, tolerance)
+            if member.usable_seconds < self.slow_start or name in factors:
+                low = 1
+            if name in factors:
+                wanted[name] = Wanted(weight * factors[name], low, high, FINEST_RATIO)
+            else:
+                wanted[name] = Wanted(weight, low, high, evidence.tolerance if evidence else TOLERANCE_RATIO)
         return wanted
-
-
-def ahead_of(member: Member, track: Track) -> float:
-    """Return how far the wanted weight is ahead of the one in the table, in logarithms."""
-    return math.log(member.base_weight * track.ratio / (member.weight or 1))

@@ -83,18 +83,21 @@ def test_a_clock_that_stands_teaches_nothing() -> None:
 
 def test_who_is_given_more_than_its_weight_says_has_a_burst() -> None:
     echo = Echo("wlc", 1.25)
-    members = {"a": member(new=60), "b": member(new=20)}
-    follow(echo, members, BUSY, 60)
-    bursts = echo.bursts(members, "ab")
+    follow(echo, {"a": member(new=60), "b": member(new=20)}, BUSY, 60)
+    bursts = echo.bursts({"a": 100.0, "b": 100.0})
     assert bursts == pytest.approx({"a": math.log(60.1 / 40.1), "b": math.log(20.1 / 40.1)}, rel=0.01)
-    due = {"a": member(weight=300, new=60), "b": member(new=20)}
-    assert echo.bursts(due, "ab") == pytest.approx({"a": 0.0, "b": 0.0}, abs=0.01)
+    assert echo.bursts({"a": 300.0, "b": 100.0}) == pytest.approx({"a": 0.0, "b": 0.0}, abs=0.01)
 
 
-def test_a_burst_has_its_limits_and_without_weights_there_is_none() -> None:
+def test_a_burst_has_its_limits() -> None:
     echo = Echo("wlc", 1.25)
-    members = {"a": member(new=10_000), "b": member(new=0)}
-    follow(echo, members, BUSY, 60)
-    assert echo.bursts(members, "ab")["b"] == -2.0
-    nothing = {"a": member(weight=0), "b": member(weight=0)}
-    assert echo.bursts(nothing, "ab") == {"a": 0.0, "b": 0.0}
+    follow(echo, {"a": member(new=10_000), "b": member(new=0)}, BUSY, 60)
+    assert echo.bursts({"a": 100.0, "b": 100.0})["b"] == -2.0
+
+
+def test_shares_are_of_what_is_given() -> None:
+    echo = Echo("wlc", 1.25)
+    follow(echo, {"a": member(new=60), "b": member(new=20)}, BUSY, 60)
+    assert echo.shares("ab") == pytest.approx({"a": 0.75, "b": 0.25}, rel=0.01)
+    assert echo.shares("a") == {"a": 1.0}
+    assert Echo("wlc", 1.25).shares("ab") == {}

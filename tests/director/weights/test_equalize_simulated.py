@@ -5,6 +5,7 @@ import statistics
 import msgspec
 import pytest
 
+from feedback.commands.simulate import UNEVEN as EIGHT
 from feedback.director.config import WeightsConfig
 from feedback.simulator.cluster import Cluster
 from feedback.simulator.compare import simulate
@@ -82,3 +83,35 @@ def test_a_balanced_cluster_is_left_alone(scheduler: str) -> None:
     calm = figures(even)
     assert calm.churn < 0.15  # weights move by 15 % in a minute, up and down together, at the most
     assert calm.swing < 0.05
+
+
+def shares(records: list[Record], first: int, last: int) -> list[float]:
+    """Return how busy each server is over some seconds and all records, over the mean of all servers."""
+    places = range(len(records[0].utilization))
+    busy = [statistics.fmean(statistics.fmean(r.utilization[place][first:last]) for r in records) for place in places]
+    return [each / statistics.fmean(busy) for each in busy]
+
+
+def records_of(scenario: Scenario, seeds: int) -> list[Record]:
+    return [run(msgspec.structs.replace(scenario, seed=seed)) for seed in range(1, seeds + 1)]
+
+
+def test_who_comes_back_is_not_flooded_by_wlc_and_has_its_share_for_good() -> None:
+    """Without connections it would be given all that comes, and the same again as these are forgotten."""
+    weights = msgspec.structs.replace(UNEVEN.weights, slow_start_seconds=20.0)
+    away = (
+        Event(at_seconds=240.0, server="rs2", alive=False),
+        Event(at_seconds=400.0, server="rs2", alive=True),
+    )
+    wanted = msgspec.structs.replace(UNEVEN, scheduler="wlc", events=away, weights=weights, duration_seconds=600.0)
+    records = records_of(wanted, 4)
+    assert all(shares(records, first, first + 10)[2] < 1.25 for first in range(400, 440, 5))
+    assert all(0.85 < shares(records, first, first + 30)[2] < 1.15 for first in range(440, 630, 15))
+
+
+def test_a_step_has_no_echo_two_minutes_later() -> None:
+    slower = (Event(at_seconds=200.0, server="rs5", background_ratio=0.6),)
+    wanted = msgspec.structs.replace(EIGHT, scheduler="wlc", events=slower, warm_up_seconds=0.0, duration_seconds=350.0)
+    records = records_of(wanted, 8)
+    assert max(shares(records, 200, 215)) > 1.15
+    assert all(max(shares(records, first, first + 30)) < 1.07 for first in range(230, 320, 15))
