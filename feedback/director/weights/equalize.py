@@ -208,12 +208,11 @@ class EqualizePolicy(Policy, name="equalize"):
         calm = {name: mean for name, mean in remembered.items() if self._is_calm(name)}
         course = Course({**busy, **calm}, level | beside({name: level_of(mean) for name, mean in calm.items()}, aims))
         reach = self._limits.reach
-        factors = self._inverse.factors
         weights = {name: members[name].base_weight * tracks[name].ratio for name in busy}
-        owed, held = {}, {}
-        for name, weight in weights.items():
-            ahead = math.log(weight * factors.get(name, 1.0) / (members[name].weight or 1))
-            owed[name], held[name] = level[name] + ahead, course.level[name] + HELD * ahead
+        owed, held, hold = {}, {}, course.level
+        for name, wanted in (weights | self._inverse.of(weights)).items():
+            ahead = math.log(wanted / (members[name].weight or 1))
+            owed[name], held[name] = level[name] + ahead, hold[name] + HELD * ahead
         followed = errors(held, reach)
         if remembered:
             bursts = self._echo.bursts(weights)
@@ -250,7 +249,9 @@ class EqualizePolicy(Policy, name="equalize"):
     def _take(self, lags: Lags, name: str, track: Track, told: float, share: float) -> float:
         """Take an error as far as it may be news. Return how fast to follow: T, over how much a member is trusted."""
         evidence, flow, memory = self._evidence[name], self._connections.of(name), self._connections.seconds()
-        news = 0.0 if self._limits.reach.is_stuck(name, told) else told  # it stays so whatever is done
+        reach = self._limits.reach
+        is_stuck = (reach.at_floor or reach.at_ceiling) and reach.is_stuck(name, told)
+        news = 0.0 if is_stuck else told  # it stays so whatever is done
         evidence.observe(
             lags.step, math.log(track.ratio), news, trust=flow.trust, power=flow.power, memory_seconds=memory
         )

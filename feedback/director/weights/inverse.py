@@ -93,6 +93,10 @@ class Inverse:
             self._ways, self._known = {}, {}
         self._names = weights.keys()
 
+    def of(self, weights: Mapping[str, float]) -> dict[str, float]:
+        """Return v for those of these weights whose members are on their way."""
+        return {name: weights[name] * factor for name, factor in self.factors.items() if name in weights}
+
     def _count(self, step: float, members: Mapping[str, Member]) -> int:
         """Take what all have together; return how many connections are new."""
         inactive = sum([member.inactive_connections for member in members.values()])

@@ -34,6 +34,7 @@ MANY_BURSTS = (3.0, 5.0)
 FULL = (0.8, 0.92)
 LEAST_SHARE = 0.5  # of the mean of rho: of the slow ones too, something has to come back to learn from
 MOST_BUSY = 0.99
+AIM_SECONDS = 4.0
 LOOK_SECONDS = 10.0
 WORTH = 1.05
 
@@ -49,14 +50,28 @@ class LatencyPolicy(EqualizePolicy, name="latency"):
         self._bursts_of: tuple[Mapping[str, int], Mapping[str, float]] = {}, {}
         self._turns: Turns = {}
         self._looked_at = -math.inf
+        self._aimed: Mapping[str, float] = {}
+        self._aimed_at = -math.inf
 
     def _aims(self, step: float, members: Mapping[str, Member], busy: Mapping[str, float]) -> Mapping[str, float]:
-        """Return how busy each is to be, in logarithms, as far as capacities are known."""
-        known = self._learn(step, members, busy)
+        """Return how busy each is to be, in logarithms, as far as capacities are known.
+
+        These are means over minutes: what follows of them is worked out now and then.
+        """
+        is_same = self._capacities.keys() == busy.keys()
+        self._follow(step, members, busy)
+        if is_same and self._clock.seconds - self._aimed_at < AIM_SECONDS:
+            return self._aimed
+        self._aimed_at, self._aimed = self._clock.seconds, {}
+        known = self._known(members, busy)
         if known == 0.0 or self._turns.keys() != busy.keys():
             self._turns = {}
-        if known == 0.0:
-            return {}
+        if known > 0.0:
+            self._aimed = self._aim(known, busy)
+        return self._aimed
+
+    def _aim(self, known: float, busy: Mapping[str, float]) -> dict[str, float]:
+        """Work out the aims, as far as `known`, from 0 to 1."""
         others = {name: capacity.other for name, capacity in self._capacities.items()}
         capacities = {name: each.requests_per_second(others[name]) for name, each in self._capacities.items()}
         rate = sum(capacity.rate for capacity in self._capacities.values())
@@ -72,12 +87,15 @@ class LatencyPolicy(EqualizePolicy, name="latency"):
             aims[name] = known * math.log(other + (1.0 - other) * rho + U0)
         return aims
 
-    def _learn(self, step: float, members: Mapping[str, Member], busy: Mapping[str, float]) -> float:
-        """Follow what servers do; return from 0 to 1 how far that is known."""
+    def _follow(self, step: float, members: Mapping[str, Member], busy: Mapping[str, float]) -> None:
+        """Follow what servers do."""
         self._capacities = {name: self._capacities.get(name) or Capacity() for name in busy}
         for name, capacity in self._capacities.items() if step else ():
             said = members[name].utilization
             capacity.follow(step, members[name], busy[name] if said is None else said)
+
+    def _known(self, members: Mapping[str, Member], busy: Mapping[str, float]) -> float:
+        """Return from 0 to 1 how far it is known what servers can do."""
         capacities = self._capacities.values()
         if not all(capacity.is_counted for capacity in capacities):
             return 0.0
