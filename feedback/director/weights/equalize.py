@@ -27,7 +27,7 @@ from feedback.director.weights.balance import errors
 from feedback.director.weights.connections import Connections
 from feedback.director.weights.echo import Echo
 from feedback.director.weights.evidence import ALARM, Evidence
-from feedback.director.weights.inverse import Inverse
+from feedback.director.weights.inverse import Given, Inverse
 from feedback.director.weights.levels import (
     Course,
     agreed,
@@ -46,7 +46,6 @@ from feedback.director.weights.slow_start import ramp
 from feedback.director.weights.track import RETURN_SECONDS, Clock, Track, Tracks, lag
 from feedback.director.weights.writing import FINEST_RATIO, TOLERANCE_RATIO, Wanted, Writer
 
-OVERTAKEN = 0.1  # of a logarithm, by which a share may be ahead of what is given
 HELD = 0.25  # of what is wanted and not written: counts as if it were
 IDLE_RATIO = 0.05
 CENTRE = 0.25
@@ -165,38 +164,31 @@ class EqualizePolicy(Policy, name="equalize"):
         self._idle = max(0.0, 1.0 - fmean(busy.values()) / IDLE_RATIO)
         back = self._idle * lag(step, RETURN_SECONDS)
         followed, told = self._errors(step, members, tracks, busy)
-        shares, overtaken = self._shares(members, tracks, followed)
+        given = self._given(members, tracks, followed)
+        total = sum([member.weight for member in members.values()]) or 1
         lags = Lags(step, late=lag(step, self._fast_seconds / 2.0), mean=lag(step, self._fast_seconds))
         for name, error in followed.items():
-            track = tracks[name]
+            track, has = tracks[name], given.get(name)
             if track.is_fresh(self._clock.seconds):
-                seconds = self._take(lags, name, track, told[name], shares[name])
-                if name in overtaken:
+                share = has.share if has else (members[name].weight or 1) / total
+                seconds = self._take(lags, name, track, told[name], share)
+                if has and has.is_late_for(error):
                     continue
                 band = self._writer.resolution(members[name].base_weight * track.ratio)
                 track.ratio *= math.exp(shrink(error, band) * step / seconds)
         for name in followed if back else ():
             tracks[name].ratio += back * (1.0 - tracks[name].ratio)
 
-    def _shares(
+    def _given(
         self, members: Mapping[str, Member], tracks: Mapping[str, Track], followed: Mapping[str, float]
-    ) -> tuple[dict[str, float], set[str]]:
-        """Return the share that each member has, and who is not there yet by far, and would have to go on all the more.
-
-        A share is that of the weights in the table, but what is given in truth to those on the way to theirs.
-        """
-        total = sum([member.weight for member in members.values()]) or 1
-        shares = {name: (members[name].weight or 1) / total for name in followed}
-        overtaken: set[str] = set()
-        if self._inverse.factors and (given := self._echo.shares(followed)):
-            due = {name: members[name].base_weight * tracks[name].ratio for name in followed}
-            total_due = sum(due.values())
-            for name in followed.keys() & self._inverse.factors.keys() & given.keys():
-                shares[name] = given[name]
-                behind = math.log(given[name] * total_due / due[name])
-                if abs(behind) > OVERTAKEN and behind * followed[name] < 0.0:
-                    overtaken.add(name)
-        return shares, overtaken
+    ) -> dict[str, Given]:
+        """Return what those are given who are on the way to their shares."""
+        names = followed.keys() & self._inverse.factors.keys()
+        if not (names and (shares := self._echo.shares(followed))):
+            return {}
+        due = {name: members[name].base_weight * tracks[name].ratio for name in followed}
+        total = sum(due.values())
+        return {name: Given(shares[name], due[name] / total) for name in names & shares.keys()}
 
     def _errors(
         self, step: float, members: Mapping[str, Member], tracks: Mapping[str, Track], busy: Mapping[str, float]
@@ -209,10 +201,10 @@ class EqualizePolicy(Policy, name="equalize"):
         course = Course({**busy, **calm}, level | beside({name: level_of(mean) for name, mean in calm.items()}, aims))
         reach = self._limits.reach
         weights = {name: members[name].base_weight * tracks[name].ratio for name in busy}
-        owed, held, hold = {}, {}, course.level
+        owed, held = {}, {}
         for name, wanted in (weights | self._inverse.of(weights)).items():
             ahead = math.log(wanted / (members[name].weight or 1))
-            owed[name], held[name] = level[name] + ahead, hold[name] + HELD * ahead
+            owed[name], held[name] = level[name] + ahead, course.level[name] + HELD * ahead
         followed = errors(held, reach)
         if remembered:
             bursts = self._echo.bursts(weights)
@@ -297,14 +289,14 @@ class EqualizePolicy(Policy, name="equalize"):
     def _wanted(self, members: Mapping[str, Member], weights: Mapping[str, float]) -> dict[str, Wanted]:
         """Return what is to be written."""
         wanted: dict[str, Wanted] = {}
-        factors = self._inverse.factors
+        now = self._inverse.of(weights)
         for name, weight in weights.items():
             member, evidence = members[name], self._evidence.get(name)
             low, high, _, _ = self._limits.range_of(member.base_weight)
-            if member.usable_seconds < self.slow_start or name in factors:
+            if member.usable_seconds < self.slow_start:
                 low = 1
-            if name in factors:
-                wanted[name] = Wanted(weight * factors[name], low, high, FINEST_RATIO)
+            if name in now:
+                wanted[name] = Wanted(now[name], low, high, FINEST_RATIO)
             else:
                 wanted[name] = Wanted(weight, low, high, evidence.tolerance if evidence else TOLERANCE_RATIO)
         return wanted

@@ -19,6 +19,7 @@ short. So d_i stays near n_i, and of a queue counts no more than thrice what is 
 import math
 from collections.abc import Collection, Mapping
 from statistics import median
+from typing import NamedTuple
 
 from feedback.director.weights.echo import ACTIVE_COUNTS, LEAST_RATE, MEAN_SECONDS
 from feedback.director.weights.policy import Member
@@ -29,10 +30,23 @@ ENDED_RATIO = 0.7  # of what comes, what is forgotten: before that there is litt
 FEWEST = 10.0  # remembered connections of a member, on the mean
 MOVED = 0.06  # of a logarithm: what is less is no matter
 ALIKE = 0.02
+LATE = 0.1
 SLACK_RATIO, SLACK_SECONDS = 0.02, 1.0  # of n_i and of s_i R: how far d_i may be off n_i
 USUAL_QUEUES = 3.0
 ACTIVE_SECONDS = 10.0
 LEAST_FACTOR = 1e-3
+
+
+class Given(NamedTuple):
+    """What share a member is given, and which is due to it."""
+
+    share: float
+    due: float
+
+    def is_late_for(self, error: float) -> bool:
+        """Say whether what is given is far behind what is due already, and this error asks for more of the same."""
+        behind = math.log(self.due / self.share)
+        return abs(behind) > LATE and behind * error > 0.0
 
 
 class Way:

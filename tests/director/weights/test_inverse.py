@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from feedback.director.weights import Member
-from feedback.director.weights.inverse import Inverse
+from feedback.director.weights.inverse import Given, Inverse
 
 MEMORY_SECONDS = 120
 EVEN = {"a": 1000.0, "b": 1000.0, "c": 1000.0, "d": 1000.0}
@@ -179,3 +179,11 @@ def test_a_clock_that_stands_teaches_nothing() -> None:
     lead(inverse, kernel, EVEN, 60)
     inverse.follow(0.0, kernel.members(), EVEN | {"a": 400.0}, ["a"])
     assert inverse.factors == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "is_late"),
+    [(0.3, -0.5, True), (0.3, 0.5, False), (0.1, 0.5, True), (0.1, -0.5, False), (0.21, -0.5, False)],
+)
+def test_who_is_given_too_much_still_need_not_be_due_less(given: float, error: float, is_late: bool) -> None:
+    assert Given(given, due=0.2).is_late_for(error) == is_late
