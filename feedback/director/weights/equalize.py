@@ -24,7 +24,7 @@ from collections.abc import Mapping
 from statistics import fmean
 
 from feedback.director.weights.balance import errors
-from feedback.director.weights.connections import Connections
+from feedback.director.weights.connections import LASTING_SECONDS, Connections
 from feedback.director.weights.echo import Echo
 from feedback.director.weights.evidence import ALARM, Evidence
 from feedback.director.weights.inverse import Given, Inverse
@@ -41,7 +41,7 @@ from feedback.director.weights.levels import (
 )
 from feedback.director.weights.limits import Limits
 from feedback.director.weights.policy import Bound, Member, Policy, Terms
-from feedback.director.weights.slope import Lags, Slope
+from feedback.director.weights.slope import LEAST_LASTING, Lags, Slope
 from feedback.director.weights.slow_start import ramp
 from feedback.director.weights.track import RETURN_SECONDS, Clock, Track, Tracks, lag
 from feedback.director.weights.writing import FINEST_RATIO, TOLERANCE_RATIO, Wanted, Writer
@@ -118,8 +118,7 @@ class EqualizePolicy(Policy, name="equalize"):
         """Return T over how much a member is trusted; None where it is followed by nothing."""
         if name not in self._course.busy or not (trust := self._connections.of(name).trust):
             return None
-        slope = self._slopes.get(name)
-        return self._evidence[name].follow_seconds * (slope.value if slope else 1.0) / trust
+        return self._evidence[name].follow_seconds * self._slope_of(name) / trust
 
     def _bound(self, name: str, member: Member, track: Track) -> Bound:
         """Return what kept a member's ratio from following its load in the last step."""
@@ -249,17 +248,24 @@ class EqualizePolicy(Policy, name="equalize"):
         )
         seconds = evidence.follow_seconds / max(flow.trust, LEAST_TRUST)
         if evidence.is_news:
-            return seconds * self._slope(lags, name, math.log(share))
+            self._learn(lags, name, math.log(share))
+            return seconds * self._slope_of(name)
         self._slopes.pop(name, None)
         return seconds
 
-    def _slope(self, lags: Lags, name: str, log_share: float) -> float:
-        """Return how much a member answers to its weight."""
+    def _learn(self, lags: Lags, name: str, log_share: float) -> None:
+        """Take what a member's share shows of how much it answers to its weight."""
         slope = self._slopes.get(name)
         if slope is None:
             slope = self._slopes[name] = Slope(log_share)
         slope.observe(lags, log_share, self._course.busy[name], self._course.level[name])
-        return slope.value
+
+    def _slope_of(self, name: str) -> float:
+        """Return how much a member answers to its weight, as far as that is to be made up for."""
+        slope = self._slopes.get(name)
+        if slope is None:
+            return 1.0
+        return max(slope.value, LEAST_LASTING) if self._connections.seconds() >= LASTING_SECONDS else slope.value
 
     def _is_settled(self, member: Member, track: Track) -> bool:
         """Say whether a member's load is the answer to its weight, and not yet to its coming in."""

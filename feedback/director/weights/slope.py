@@ -18,6 +18,7 @@ from feedback.director.weights.track import between
 
 EXPECTED = 0.1**2  # k
 LEAST = 0.2
+LEAST_LASTING = 0.5  # where connections last, load is late by itself, and late reports leave no room for more
 FULL = (0.95, 1.0)  # utilization from which and at which a member may have more to do than it shows
 
 
