@@ -1,8 +1,8 @@
 """The weight under which a scheduler that remembers connections gives a member its share now. Pure.
 
 `wlc` keeps what it counts in proportion to the weights, and of short connections that is what has come in the last two
-minutes (`echo`). So whose weight is halved gets nothing for a minute, is given too much by it after that, while what is
-forgotten is that of before; and who comes in, with nothing remembered, is given all that comes.
+minutes (`echo`). So whose weight is halved gets nothing for a minute; two minutes after each change there is an echo of
+it; and who comes in, with nothing remembered, is given all that comes.
 
     dn_i/dt = r_i - x_i             n_i: what is remembered; r_i: what is given; x_i: what is forgotten, as is counted
     dd_i/dt = s_i R - x_i           d_i: what n_i has to be for r_i to be s_i R, its share of all that comes
