@@ -6,14 +6,14 @@ it; and who comes in, with nothing remembered, is given all that comes.
 
     dn_i/dt = r_i - x_i             n_i: what is remembered; r_i: what is given; x_i: what is forgotten, as is counted
     dd_i/dt = s_i R - x_i           d_i: what n_i has to be for r_i to be s_i R, its share of all that comes
-    v_i = (d_i + 256 a_i) / level   the weight for it; level: what is counted over the weight, the same for all others
+    v_i = d_i / level               the weight for it; level: n over the weight, the same for all others
 
 After two minutes d_i is s_i of all there is, and v_i the weight that stands for s_i: v_i is needed for who has moved
 far, or has come in, and until the two are alike. (Feedforward by the inverse of a plant: Devasia, Chen and Paden,
 Nonlinear inversion-based output tracking, IEEE Transactions on Automatic Control 41, 1996.)
 
 What the scheduler does of its own accord is not made up for: a server that is full gets nothing until its queue is
-short. So d_i stays near n_i, and of a queue counts no more than thrice what is usual.
+short. So d_i stays near n_i: no further off than one active connection counts, and a little.
 """
 
 import math
@@ -24,16 +24,17 @@ from typing import NamedTuple
 from feedback.director.weights.echo import ACTIVE_COUNTS, LEAST_RATE, MEAN_SECONDS
 from feedback.director.weights.policy import Member
 from feedback.director.weights.track import lag
+from feedback.director.weights.writing import ROUNDED_OFF
 
 INVERTED = frozenset({"wlc"})  # of those that remember, who may be told every second
 ENDED_RATIO = 0.7  # of what comes, what is forgotten: before that there is little to come back
+MOSTLY = 3.0  # times what active connections count: below that, these share out by themselves
 FEWEST = 10.0  # remembered connections of a member, on the mean
+FINE = 25  # the base weight from which whole numbers are fine enough
 MOVED = 0.06  # of a logarithm: what is less is no matter
 ALIKE = 0.02
-LATE = 0.1
-SLACK_RATIO, SLACK_SECONDS = 0.02, 1.0  # of n_i and of s_i R: how far d_i may be off n_i
-USUAL_QUEUES = 3.0
-ACTIVE_SECONDS = 10.0
+LATE = 0.15
+SLACK_RATIO = 0.02
 LEAST_FACTOR = 1e-3
 
 
@@ -52,25 +53,23 @@ class Given(NamedTuple):
 class Way:
     """One member's way to its share.
 
-    due: d. counted: its connections at the last step. active: a, filtered.
+    due: d. counted: its connections at the last step.
     """
 
-    __slots__ = ("active", "counted", "due")
+    __slots__ = ("counted", "due")
 
-    def __init__(self, member: Member, ended: float, active: float) -> None:
+    def __init__(self, member: Member, ended: float) -> None:
         self.due = float(member.inactive_connections)
         self.counted = member.inactive_connections + member.active_connections - member.new_connections + ended
-        self.active = max(active, member.active_connections)
 
-    def follow(self, step: float, member: Member, given: float, rate: float) -> None:
-        """Take one step's counters. given: s R. rate: the same per second."""
+    def follow(self, member: Member, given: float) -> None:
+        """Take one step's counters. given: s R."""
         counted = member.inactive_connections + member.active_connections
         ended = member.new_connections - counted + self.counted
         self.counted = counted
-        self.active += lag(step, ACTIVE_SECONDS) * (member.active_connections - self.active)
-        there = member.inactive_connections
-        slack = SLACK_RATIO * there + SLACK_SECONDS * rate
-        self.due = max(0.0, min(max(self.due + given - ended, there - slack), there + slack))
+        slack = SLACK_RATIO * member.inactive_connections + ACTIVE_COUNTS
+        off = self.due + given - ended - member.inactive_connections
+        self.due = max(0.0, member.inactive_connections + min(max(off, -slack), slack))
 
 
 class Inverse:
@@ -102,7 +101,7 @@ class Inverse:
         if self._is_worth_it(len(members)):
             self._start(step, members, weights, news)
             if self._ways:
-                self._go_on(step, members, weights, new)
+                self._go_on(members, weights, new)
         else:
             self._ways, self._known = {}, {}
         self._names = weights.keys()
@@ -120,7 +119,7 @@ class Inverse:
         self._counted = inactive + active
         way = lag(step, MEAN_SECONDS)
         self._inactive += way * (inactive - self._inactive)
-        self._active += lag(step, ACTIVE_SECONDS) * (active - self._active)
+        self._active += way * (active - self._active)
         self._rate += way * (new / step - self._rate)
         self._ended += way * (ended / step - self._ended)
         return new
@@ -130,7 +129,7 @@ class Inverse:
         return (
             self._rate >= LEAST_RATE
             and self._ended >= ENDED_RATIO * self._rate
-            and self._inactive >= max(FEWEST * count, ACTIVE_COUNTS * self._active)
+            and self._inactive >= max(FEWEST * count, MOSTLY * ACTIVE_COUNTS * self._active)
         )
 
     def _start(
@@ -149,30 +148,26 @@ class Inverse:
         common = median(moved.values()) if news else 0.0
         names = {name for name in news if abs(moved[name] - common) > MOVED}
         for name in (names | weights.keys() - self._names) - self._ways.keys():
-            member, active = members[name], self._active * weights[name] / sum(weights.values())
-            self._ways[name] = Way(member, member.inactive_connections * step / seconds, active)
+            if members[name].base_weight >= FINE:
+                self._ways[name] = Way(members[name], members[name].inactive_connections * step / seconds)
 
-    def _go_on(self, step: float, members: Mapping[str, Member], weights: Mapping[str, float], new: int) -> None:
+    def _go_on(self, members: Mapping[str, Member], weights: Mapping[str, float], new: int) -> None:
         """Lead those who are on their way, and let go of those who are there."""
         self._ways = {name: way for name, way in self._ways.items() if name in weights}
         total = sum(weights.values())
-        active = ACTIVE_COUNTS * self._active / total  # of a weight
-        wanted: dict[str, float] = {}
         for name, way in self._ways.items():
-            share = weights[name] / total
-            way.follow(step, members[name], share * new, share * self._rate)
-            wanted[name] = way.due + min(ACTIVE_COUNTS * way.active, USUAL_QUEUES * active * weights[name])
-        level = self._level(members, weights, active) or sum(wanted.values()) / sum(weights[name] for name in wanted)
-        for name, count in wanted.items():
-            factor = max(count / level / weights[name], LEAST_FACTOR)
-            if abs(math.log(factor)) > ALIKE:
-                self.factors[name] = factor
+            way.follow(members[name], new * weights[name] / total)
+        level = self._level(members, weights)
+        for name, due in [(name, way.due) for name, way in self._ways.items()]:
+            weight = weights[name]
+            if abs(due / level - weight) > max(ALIKE * weight, ROUNDED_OFF):
+                self.factors[name] = max(due / level / weight, LEAST_FACTOR)
             else:
                 del self._ways[name]
-                self._known[name] = math.log(weights[name])
+                self._known[name] = math.log(weight)
 
-    def _level(self, members: Mapping[str, Member], weights: Mapping[str, float], active: float) -> float:
-        """Return what is counted over the weights in the table, of those who are where they should be; 0 for nobody."""
-        others = weights.keys() - self._ways.keys()
-        counted = sum([members[name].inactive_connections + active * weights[name] for name in others])
-        return counted / max(1, sum([members[name].weight for name in others]))
+    def _level(self, members: Mapping[str, Member], weights: Mapping[str, float]) -> float:
+        """Return what is remembered over the weights in the table, of those who are where they should be, or of all."""
+        others = (weights.keys() - self._ways.keys()) or weights.keys()
+        remembered = sum([members[name].inactive_connections for name in others])
+        return max(1, remembered) / max(1, sum([members[name].weight for name in others]))

@@ -114,4 +114,4 @@ def test_a_step_has_no_echo_two_minutes_later() -> None:
     wanted = msgspec.structs.replace(EIGHT, scheduler="wlc", events=slower, warm_up_seconds=0.0, duration_seconds=350.0)
     records = records_of(wanted, 8)
     assert max(shares(records, 200, 215)) > 1.15
-    assert all(max(shares(records, first, first + 30)) < 1.07 for first in range(230, 320, 15))
+    assert all(max(shares(records, first, first + 30)) < 1.07 for first in range(245, 320, 15))

@@ -16,7 +16,8 @@ EVEN = {"a": 1000.0, "b": 1000.0, "c": 1000.0, "d": 1000.0}
 class Kernel:
     """Keeps what came in the last two minutes in proportion to the weights, as far as what comes allows."""
 
-    def __init__(self, shares: Mapping[str, float], *, rate: int = 400, active: int = 0) -> None:
+    def __init__(self, shares: Mapping[str, float], *, rate: int = 400, active: int = 0, base: int = 1000) -> None:
+        self.base = base
         self.active = active
         self.rate = rate
         self.weights = {name: round(share) for name, share in shares.items()}
@@ -45,7 +46,7 @@ class Kernel:
     def members(self) -> dict[str, Member]:
         return {
             name: Member(
-                base_weight=1000,
+                base_weight=self.base,
                 weight=self.weights[name],
                 utilization=0.5,
                 active_connections=self.active,
@@ -118,6 +119,8 @@ def test_who_leaves_is_on_no_way_any_more() -> None:
     lead(inverse, kernel, EVEN, 60)
     lead(inverse, kernel, EVEN | {"a": 400.0}, 10, news=["a"])
     assert set(inverse.factors) == {"a"}
+    assert inverse.of({"a": 400.0, "b": 1000.0}) == {"a": 400.0 * inverse.factors["a"]}
+    assert inverse.of({"b": 1000.0}) == {}
     del kernel.given["a"], kernel.weights["a"]
     lead(inverse, kernel, {name: EVEN[name] for name in "bcd"}, 1)
     assert inverse.factors == {}
@@ -156,8 +159,9 @@ def test_a_queue_has_no_say_beyond_what_is_usual() -> None:
         ("lblc", Kernel(EVEN)),  # told every half minute only
         ("wlc", Kernel(EVEN, active=100)),  # connections that last count for more
         ("wlc", Kernel(EVEN, rate=0)),
+        ("wlc", Kernel(EVEN, base=24)),  # whole numbers are too coarse
     ],
-    ids=["no memory", "told seldom", "lasting", "idle"],
+    ids=["no memory", "told seldom", "lasting", "idle", "coarse"],
 )
 def test_where_there_is_no_echo_weights_are_what_they_are(scheduler: str, kernel: Kernel) -> None:
     inverse = Inverse(scheduler)
