@@ -117,15 +117,6 @@ class Uneven:
         self._director.send(signal.SIGHUP)
         wait_until(lambda: self._reloads() > reloads)
 
-    def take_out(self, name: str, host: str) -> None:
-        """Take a server out of a service."""
-        self._director.set_admin(name, host, "maintenance")
-
-    def put_back(self, name: str, host: str) -> None:
-        """Let it in again; return once it is in the table."""
-        self._director.set_admin(name, host, "enabled")
-        wait_until(lambda: host in self._director.weights(name))
-
     def _reloads(self) -> int:
         return self._director.log.count('message="configuration reloaded: ')
 
