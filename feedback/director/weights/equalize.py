@@ -12,8 +12,9 @@ chapter 11). With a lag L in the loop the damping is sqrt(T / L) / 2, hence 4 L 
 Chance: `evidence` makes T_i long where an error may be chance, and a member with few connections is trusted little.
 Connections that last: `connections` foresees what is yet to come, and an error counts only as far as what is and what
 will be agree, so that nothing is done twice while old connections live on; what of u_i does not go with them, as
-`answer` tells, needs that much more weight. Connections that are remembered: `echo` gives a mean in which a scheduler's
-own memory does not show. Who is full, or busy with other work, hardly answers to its weight: `slope` makes up for it.
+`answer` tells, needs that much more weight. Connections that are remembered: `inverse` gives the weight under which a
+share is given although the scheduler goes by its memory, and `echo` a mean in which that does not show. Who is full, or
+busy with other work, hardly answers to its weight: `slope` makes up for it.
 
 The errors' sum is zero, so the weights have no drift of their own; where the bounds or a change of members leave the
 mean of ln(w / base) off zero, it goes back slowly.
