@@ -5,7 +5,6 @@ import statistics
 import msgspec
 import pytest
 
-from feedback.commands.simulate import UNEVEN as EIGHT
 from feedback.director.config import WeightsConfig
 from feedback.simulator.cluster import Cluster
 from feedback.simulator.compare import simulate
@@ -104,14 +103,6 @@ def test_who_comes_back_is_not_flooded_by_wlc_and_has_its_share_for_good() -> No
         Event(at_seconds=400.0, server="rs2", alive=True),
     )
     wanted = msgspec.structs.replace(UNEVEN, scheduler="wlc", events=away, weights=weights, duration_seconds=600.0)
-    records = records_of(wanted, 4)
+    records = records_of(wanted, 2)
     assert all(shares(records, first, first + 10)[2] < 1.25 for first in range(400, 440, 5))
     assert all(0.85 < shares(records, first, first + 30)[2] < 1.15 for first in range(440, 630, 15))
-
-
-def test_a_step_has_no_echo_two_minutes_later() -> None:
-    slower = (Event(at_seconds=200.0, server="rs5", background_ratio=0.6),)
-    wanted = msgspec.structs.replace(EIGHT, scheduler="wlc", events=slower, warm_up_seconds=0.0, duration_seconds=350.0)
-    records = records_of(wanted, 8)
-    assert max(shares(records, 200, 215)) > 1.15
-    assert all(max(shares(records, first, first + 30)) < 1.07 for first in range(245, 320, 15))
