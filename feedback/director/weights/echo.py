@@ -29,13 +29,36 @@ MAX_BURST = 2.0
 RATE_OFFSET = 0.1  # new connections per second that keep the ratio of two small rates from meaning much
 
 
+class Totals:
+    """What the kernel counts of all members together: means, but for `new`, which is of the newest step."""
+
+    def __init__(self) -> None:
+        self.inactive = self.active = 0.0
+        self.rate = self.ended = 0.0  # new connections and forgotten ones, per second
+        self.new = 0
+        self._counted = 0
+
+    def follow(self, step: float, members: Mapping[str, Member]) -> None:
+        """Take one step's counters."""
+        inactive = sum([member.inactive_connections for member in members.values()])
+        active = sum([member.active_connections for member in members.values()])
+        self.new = sum([member.new_connections for member in members.values()])
+        ended = max(0, self.new - (inactive + active - self._counted))  # a member that was away brings some with it
+        self._counted = inactive + active
+        way = lag(step, MEAN_SECONDS)
+        self.inactive += way * (inactive - self.inactive)
+        self.active += way * (active - self.active)
+        self.rate += way * (self.new / step - self.rate)
+        self.ended += way * (ended / step - self.ended)
+
+
 class Echo:
     """That of one service."""
 
     def __init__(self, scheduler: str, rate_seconds: float) -> None:
         self._is_counting = scheduler in COUNTING
         self._rate_seconds = rate_seconds
-        self._inactive = self._active = self._rate = 0.0
+        self.totals = Totals()
         self._rates: dict[str, float] = {}
         self._integrals: dict[str, deque[tuple[float, float]]] = {}  # of utilization over time: (now, until now)
 
@@ -43,11 +66,9 @@ class Echo:
         """Take one step's counters and utilizations."""
         if not (self._is_counting and step):
             return
-        way, fast = lag(step, MEAN_SECONDS), lag(step, self._rate_seconds)
-        self._inactive += way * (sum(member.inactive_connections for member in members.values()) - self._inactive)
-        self._active += way * (sum(member.active_connections for member in members.values()) - self._active)
-        self._rate += way * (sum(member.new_connections for member in members.values()) / step - self._rate)
-        if self._inactive <= self._active:
+        fast = lag(step, self._rate_seconds)
+        self.totals.follow(step, members)
+        if self.totals.inactive <= self.totals.active:
             self._integrals = {}
             return
         rates: dict[str, float] = {}
@@ -64,9 +85,10 @@ class Echo:
 
     def seconds(self) -> float:
         """Return W; 0 where active connections count for more."""
-        if self._rate < LEAST_RATE or self._inactive < ACTIVE_COUNTS * self._active:
+        totals = self.totals
+        if totals.rate < LEAST_RATE or totals.inactive < ACTIVE_COUNTS * totals.active:
             return 0.0
-        return min(self._inactive / self._rate, LONGEST_SECONDS)
+        return min(totals.inactive / totals.rate, LONGEST_SECONDS)
 
     def means(self, names: Iterable[str]) -> dict[str, float]:
         """Return the mean utilization of each name over W; nothing where not all can be looked back on for so long."""

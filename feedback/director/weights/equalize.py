@@ -69,7 +69,7 @@ class EqualizePolicy(Policy, name="equalize"):
         self._fast_seconds = max(self.response, 4.0 * lag_seconds)
         self._connections = Connections(self._filter_seconds, self.response)
         self._echo = Echo(self.scheduler, 4.0 * self._filter_seconds)  # the kernel tells its counters every 2 s
-        self._inverse = Inverse(self.scheduler)
+        self._inverse = Inverse(self.scheduler, self._echo.totals)
         self._evidence: dict[str, Evidence] = {}
         self._slopes: dict[str, Slope] = {}  # of those about whom there is something new
         self._settle_seconds = 3.0 * self._filter_seconds + REPORT_LAG_SECONDS
@@ -163,8 +163,9 @@ class EqualizePolicy(Policy, name="equalize"):
             return
         self._idle = max(0.0, 1.0 - fmean(busy.values()) / IDLE_RATIO)
         back = self._idle * lag(step, RETURN_SECONDS)
-        followed, told = self._errors(step, members, tracks, busy)
-        given = self._given(members, tracks, followed)
+        weights = {name: members[name].base_weight * tracks[name].ratio for name in busy}
+        followed, told = self._errors(step, members, tracks, busy, weights)
+        given = self._given(weights)
         total = sum([member.weight for member in members.values()]) or 1
         lags = Lags(step, late=lag(step, self._fast_seconds / 2.0), mean=lag(step, self._fast_seconds))
         for name, error in followed.items():
@@ -179,19 +180,21 @@ class EqualizePolicy(Policy, name="equalize"):
         for name in followed if back else ():
             tracks[name].ratio += back * (1.0 - tracks[name].ratio)
 
-    def _given(
-        self, members: Mapping[str, Member], tracks: Mapping[str, Track], followed: Mapping[str, float]
-    ) -> dict[str, Given]:
-        """Return what those are given who are on the way to their shares."""
-        names = followed.keys() & self._inverse.factors.keys()
-        if not (names and (shares := self._echo.shares(followed))):
+    def _given(self, weights: Mapping[str, float]) -> dict[str, Given]:
+        """Return what those are given who are on the way to their shares, which these weights stand for."""
+        names = weights.keys() & self._inverse.factors.keys()
+        if not (names and (shares := self._echo.shares(weights))):
             return {}
-        due = {name: members[name].base_weight * tracks[name].ratio for name in followed}
-        total = sum(due.values())
-        return {name: Given(shares[name], due[name] / total) for name in names & shares.keys()}
+        total = sum(weights.values())
+        return {name: Given(shares[name], weights[name] / total) for name in names & shares.keys()}
 
     def _errors(
-        self, step: float, members: Mapping[str, Member], tracks: Mapping[str, Track], busy: Mapping[str, float]
+        self,
+        step: float,
+        members: Mapping[str, Member],
+        tracks: Mapping[str, Track],
+        busy: Mapping[str, float],
+        weights: Mapping[str, float],
     ) -> tuple[dict[str, float], dict[str, float]]:
         """Return e as far as it is to be followed, and what may be news: whatever has not been written yet is none."""
         aims = self._aims(step, members, busy)
@@ -200,9 +203,8 @@ class EqualizePolicy(Policy, name="equalize"):
         calm = {name: mean for name, mean in remembered.items() if self._is_calm(name)}
         course = Course({**busy, **calm}, level | beside({name: level_of(mean) for name, mean in calm.items()}, aims))
         reach = self._limits.reach
-        weights = {name: members[name].base_weight * tracks[name].ratio for name in busy}
         owed, held = {}, {}
-        for name, wanted in (weights | self._inverse.of(weights)).items():
+        for name, wanted in {**weights, **self._inverse.of(weights)}.items():
             ahead = math.log(wanted / (members[name].weight or 1))
             owed[name], held[name] = level[name] + ahead, course.level[name] + HELD * ahead
         followed = errors(held, reach)

@@ -21,7 +21,7 @@ from collections.abc import Collection, Mapping
 from statistics import median
 from typing import NamedTuple
 
-from feedback.director.weights.echo import ACTIVE_COUNTS, LEAST_RATE, MEAN_SECONDS
+from feedback.director.weights.echo import ACTIVE_COUNTS, LEAST_RATE, Totals
 from feedback.director.weights.policy import Member
 from feedback.director.weights.track import lag
 from feedback.director.weights.writing import ROUNDED_OFF
@@ -73,15 +73,14 @@ class Way:
 
 
 class Inverse:
-    """That of one service.
+    """That of one service, whose totals somebody else follows.
 
     factors: v over the weight that stands for the share, for each member on its way.
     """
 
-    def __init__(self, scheduler: str) -> None:
+    def __init__(self, scheduler: str, totals: Totals) -> None:
         self._is_inverted = scheduler in INVERTED
-        self._inactive = self._active = self._rate = self._ended = 0.0
-        self._counted = 0
+        self._totals = totals
         self._ways: dict[str, Way] = {}
         self._known: dict[str, float] = {}  # the logarithms of weights, as means over what is remembered
         self._names: Collection[str] = ()
@@ -96,12 +95,11 @@ class Inverse:
         """
         if not (self._is_inverted and step):
             return
-        new = self._count(step, members)
         self.factors = {}
         if self._is_worth_it(len(members)):
             self._start(step, members, weights, news)
             if self._ways:
-                self._go_on(members, weights, new)
+                self._go_on(members, weights)
         else:
             self._ways, self._known = {}, {}
         self._names = weights.keys()
@@ -110,33 +108,20 @@ class Inverse:
         """Return v for those of these weights whose members are on their way."""
         return {name: weights[name] * factor for name, factor in self.factors.items() if name in weights}
 
-    def _count(self, step: float, members: Mapping[str, Member]) -> int:
-        """Take what all have together; return how many connections are new."""
-        inactive = sum([member.inactive_connections for member in members.values()])
-        active = sum([member.active_connections for member in members.values()])
-        new = sum([member.new_connections for member in members.values()])
-        ended = max(0, new - (inactive + active - self._counted))  # a member that was away brings some with it
-        self._counted = inactive + active
-        way = lag(step, MEAN_SECONDS)
-        self._inactive += way * (inactive - self._inactive)
-        self._active += way * (active - self._active)
-        self._rate += way * (new / step - self._rate)
-        self._ended += way * (ended / step - self._ended)
-        return new
-
     def _is_worth_it(self, count: int) -> bool:
         """Say whether what is remembered is most of what counts, and enough of it, and comes to an end again."""
+        totals = self._totals
         return (
-            self._rate >= LEAST_RATE
-            and self._ended >= ENDED_RATIO * self._rate
-            and self._inactive >= max(FEWEST * count, MOSTLY * ACTIVE_COUNTS * self._active)
+            totals.rate >= LEAST_RATE
+            and totals.ended >= ENDED_RATIO * totals.rate
+            and totals.inactive >= max(FEWEST * count, MOSTLY * ACTIVE_COUNTS * totals.active)
         )
 
     def _start(
         self, step: float, members: Mapping[str, Member], weights: Mapping[str, float], news: Collection[str]
     ) -> None:
         """Let those go their way who have moved far from the others, and those who have come in."""
-        seconds = self._inactive / self._rate
+        seconds = self._totals.inactive / self._totals.rate
         way = lag(step, seconds / 2.0)
         known, moved = self._known, {}
         self._known = {}
@@ -151,23 +136,23 @@ class Inverse:
             if members[name].base_weight >= FINE:
                 self._ways[name] = Way(members[name], members[name].inactive_connections * step / seconds)
 
-    def _go_on(self, members: Mapping[str, Member], weights: Mapping[str, float], new: int) -> None:
+    def _go_on(self, members: Mapping[str, Member], weights: Mapping[str, float]) -> None:
         """Lead those who are on their way, and let go of those who are there."""
-        self._ways = {name: way for name, way in self._ways.items() if name in weights}
-        total = sum(weights.values())
-        for name, way in self._ways.items():
-            way.follow(members[name], new * weights[name] / total)
-        level = self._level(members, weights)
-        for name, due in [(name, way.due) for name, way in self._ways.items()]:
+        ways = {name: way for name, way in self._ways.items() if name in weights}
+        level, total = _level(members, weights, ways), sum(weights.values())
+        self._ways = {}
+        for name, way in ways.items():
             weight = weights[name]
-            if abs(due / level - weight) > max(ALIKE * weight, ROUNDED_OFF):
-                self.factors[name] = max(due / level / weight, LEAST_FACTOR)
+            way.follow(members[name], self._totals.new * weight / total)
+            if abs(way.due / level - weight) > max(ALIKE * weight, ROUNDED_OFF):
+                self._ways[name] = way
+                self.factors[name] = max(way.due / level / weight, LEAST_FACTOR)
             else:
-                del self._ways[name]
                 self._known[name] = math.log(weight)
 
-    def _level(self, members: Mapping[str, Member], weights: Mapping[str, float]) -> float:
-        """Return what is remembered over the weights in the table, of those who are where they should be, or of all."""
-        others = (weights.keys() - self._ways.keys()) or weights.keys()
-        remembered = sum([members[name].inactive_connections for name in others])
-        return max(1, remembered) / max(1, sum([members[name].weight for name in others]))
+
+def _level(members: Mapping[str, Member], weights: Mapping[str, float], ways: Collection[str]) -> float:
+    """Return what is remembered over the weights in the table, of those who are where they should be, or of all."""
+    others = (weights.keys() - set(ways)) or weights.keys()
+    remembered = sum([members[name].inactive_connections for name in others])
+    return max(1, remembered) / max(1, sum([members[name].weight for name in others]))

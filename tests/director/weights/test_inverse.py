@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from feedback.director.weights import Member
+from feedback.director.weights.echo import Totals
 from feedback.director.weights.inverse import Given, Inverse
 
 MEMORY_SECONDS = 120
@@ -20,6 +21,7 @@ class Kernel:
         self.base = base
         self.active = active
         self.rate = rate
+        self.totals = Totals()
         self.weights = {name: round(share) for name, share in shares.items()}
         total = sum(shares.values())
         self.given = {name: deque([rate * share / total] * MEMORY_SECONDS) for name, share in shares.items()}
@@ -57,13 +59,19 @@ class Kernel:
         }
 
 
+def made(kernel: Kernel, scheduler: str = "wlc") -> tuple[Inverse, Kernel]:
+    return Inverse(scheduler, kernel.totals), kernel
+
+
 def lead(
     inverse: Inverse, kernel: Kernel, shares: Mapping[str, float], seconds: int, news: Collection[str] = ()
 ) -> list[dict[str, float]]:
     """Let so many seconds pass with these shares; return what was given in each."""
     path = []
     for _ in range(seconds):
-        inverse.follow(1.0, kernel.members(), shares, news)
+        members = kernel.members()
+        kernel.totals.follow(1.0, members)
+        inverse.follow(1.0, members, shares, news)
         kernel.weights = {name: max(1, round(share * inverse.factors.get(name, 1.0))) for name, share in shares.items()}
         path.append(kernel.serve())
     return path
@@ -71,7 +79,7 @@ def lead(
 
 @pytest.mark.parametrize("weight", [500.0, 200.0, 2500.0])
 def test_a_share_is_given_at_once_and_for_good(weight: float) -> None:
-    inverse, kernel = Inverse("wlc"), Kernel(EVEN)
+    inverse, kernel = made(Kernel(EVEN))
     lead(inverse, kernel, EVEN, 60)
     assert inverse.factors == {}
     path = lead(inverse, kernel, moved := EVEN | {"a": weight}, 360, news=["a"])
@@ -90,7 +98,7 @@ def test_without_it_nothing_is_given_for_a_minute() -> None:
 
 
 def test_who_comes_in_is_given_its_share_and_not_everything() -> None:
-    inverse, kernel = Inverse("wlc"), Kernel(EVEN)
+    inverse, kernel = made(Kernel(EVEN))
     lead(inverse, kernel, EVEN, 60)
     kernel.given["e"], kernel.weights["e"] = deque([0.0] * MEMORY_SECONDS), 1
     path = lead(inverse, kernel, EVEN | {"e": 1000.0}, 360)
@@ -102,7 +110,7 @@ def test_who_comes_in_is_given_its_share_and_not_everything() -> None:
 
 
 def test_one_that_comes_back_with_old_connections_goes_on_from_these() -> None:
-    inverse, kernel = Inverse("wlc"), Kernel(EVEN)
+    inverse, kernel = made(Kernel(EVEN))
     lead(inverse, kernel, EVEN, 60)
     others = {name: EVEN[name] for name in "abc"}
     left = kernel.given.pop("d")
@@ -115,7 +123,7 @@ def test_one_that_comes_back_with_old_connections_goes_on_from_these() -> None:
 
 
 def test_who_leaves_is_on_no_way_any_more() -> None:
-    inverse, kernel = Inverse("wlc"), Kernel(EVEN)
+    inverse, kernel = made(Kernel(EVEN))
     lead(inverse, kernel, EVEN, 60)
     lead(inverse, kernel, EVEN | {"a": 400.0}, 10, news=["a"])
     assert set(inverse.factors) == {"a"}
@@ -127,14 +135,14 @@ def test_who_leaves_is_on_no_way_any_more() -> None:
 
 
 def test_where_all_are_on_their_way_they_have_their_shares_together() -> None:
-    inverse, kernel = Inverse("wlc"), Kernel({"a": 1000.0, "b": 1000.0})
+    inverse, kernel = made(Kernel({"a": 1000.0, "b": 1000.0}))
     lead(inverse, kernel, {"a": 1000.0, "b": 1000.0}, 60)
     path = lead(inverse, kernel, {"a": 500.0, "b": 2000.0}, 100, news=["a", "b"])
     assert sum(second["a"] for second in path[10:70]) / 60 == pytest.approx(0.2, rel=0.15)
 
 
 def test_little_moves_and_those_that_nobody_takes_for_news_are_none() -> None:
-    inverse, kernel = Inverse("wlc"), Kernel(EVEN)
+    inverse, kernel = made(Kernel(EVEN))
     lead(inverse, kernel, EVEN, 60)
     lead(inverse, kernel, EVEN | {"a": 960.0}, 5, news=["a"])
     assert inverse.factors == {}
@@ -143,10 +151,11 @@ def test_little_moves_and_those_that_nobody_takes_for_news_are_none() -> None:
 
 
 def test_a_queue_has_no_say_beyond_what_is_usual() -> None:
-    inverse, kernel = Inverse("wlc"), Kernel(EVEN, active=2)
+    inverse, kernel = made(Kernel(EVEN, active=2))
     lead(inverse, kernel, EVEN, 60)
     usual = kernel.members()
     full = usual | {"a": msgspec.structs.replace(usual["a"], active_connections=40)}
+    kernel.totals.follow(1.0, full)
     inverse.follow(1.0, full, EVEN | {"a": 600.0}, ["a"])
     counted = usual["a"].inactive_connections + 256 * 40
     assert inverse.factors["a"] * 600.0 < 1200.0 < 1000.0 * counted / (usual["b"].inactive_connections + 512)
@@ -164,14 +173,14 @@ def test_a_queue_has_no_say_beyond_what_is_usual() -> None:
     ids=["no memory", "told seldom", "lasting", "idle", "coarse"],
 )
 def test_where_there_is_no_echo_weights_are_what_they_are(scheduler: str, kernel: Kernel) -> None:
-    inverse = Inverse(scheduler)
+    inverse, _ = made(kernel, scheduler)
     lead(inverse, kernel, EVEN, 60)
     lead(inverse, kernel, EVEN | {"a": 400.0}, 5, news=["a"])
     assert inverse.factors == {}
 
 
 def test_before_anything_is_forgotten_there_is_no_echo() -> None:
-    inverse, kernel = Inverse("wlc"), Kernel(EVEN)
+    inverse, kernel = made(Kernel(EVEN))
     kernel.given = {name: deque([0.0] * MEMORY_SECONDS) for name in EVEN}
     lead(inverse, kernel, EVEN, 60)
     lead(inverse, kernel, EVEN | {"a": 400.0}, 5, news=["a"])
@@ -179,7 +188,7 @@ def test_before_anything_is_forgotten_there_is_no_echo() -> None:
 
 
 def test_a_clock_that_stands_teaches_nothing() -> None:
-    inverse, kernel = Inverse("wlc"), Kernel(EVEN)
+    inverse, kernel = made(Kernel(EVEN))
     lead(inverse, kernel, EVEN, 60)
     inverse.follow(0.0, kernel.members(), EVEN | {"a": 400.0}, ["a"])
     assert inverse.factors == {}
